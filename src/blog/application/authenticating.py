@@ -1,0 +1,45 @@
+"""Proving who is asking."""
+
+from dataclasses import dataclass
+
+from blog.application.ports import AccessToken, AccessTokens, PasswordHasher, TransactionFactory
+from blog.application.queries import AccountView, UserQueries
+from blog.domain.errors import Invalid
+from blog.domain.users import InvalidCredentials, InvalidToken, Password, User, Username, UserNotFound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticating:
+    """Logging in with a password, and being known by a token from then on."""
+
+    transaction: TransactionFactory
+    users: UserQueries
+    hasher: PasswordHasher
+    tokens: AccessTokens
+
+    async def log_in(self, *, username: str, password: Password) -> AccessToken:
+        """A token for the user with this name and password.
+
+        Raises `InvalidCredentials`, after the same time whether the name or the password is wrong: a name that
+        nobody could have is a name that nobody has.
+        """
+        user = await self._user_named(username)
+        matches = await self.hasher.verify(password, user.password_hash if user else None)
+        if user is None or not matches:
+            raise InvalidCredentials
+        return self.tokens.issue(user.id)
+
+    async def identify(self, token: str) -> AccountView:
+        """The user whom the token was issued for. Raises `InvalidToken`, also once the user is gone."""
+        try:
+            return await self.users.account(self.tokens.subject(token))
+        except UserNotFound:
+            raise InvalidToken from None
+
+    async def _user_named(self, username: str) -> User | None:
+        try:
+            name = Username(username)
+            async with self.transaction() as tx:
+                return await tx.users.named(name)
+        except (Invalid, UserNotFound):
+            return None

@@ -1,0 +1,48 @@
+"""The kinds of refusal, and those that no noun owns.
+
+A caller that shows errors to people maps the kinds once; the facts below them say what happened. `str(error)`
+is one plain sentence that may be shown to whoever asked.
+"""
+
+from typing import ClassVar
+
+
+class BlogError(Exception):
+    """Something that was asked for is refused."""
+
+    sentence: ClassVar[str] = "The request was refused."
+
+    def __init__(self, sentence: str | None = None) -> None:
+        super().__init__(sentence or self.sentence)
+
+
+class Invalid(BlogError, ValueError):
+    """A value breaks a rule of its own, whoever sends it and whatever is stored."""
+
+
+class Unauthenticated(BlogError):
+    """Nobody is known to be asking."""
+
+
+class Forbidden(BlogError):
+    """Whoever asks is known, and may not."""
+
+
+class NotFound(BlogError):
+    """There is no such thing, as far as whoever asks may know."""
+
+
+class Conflict(BlogError):
+    """What is stored already stands in the way."""
+
+
+class Unavailable(BlogError):
+    """Something the blog needs is away or overloaded; the same call may succeed later.
+
+    After a write this does not promise that nothing was written: a connection that breaks during a commit
+    leaves the outcome unknown.
+    """
+
+    sentence = "The service is unavailable for the moment. Try again shortly."
+    retry_after: ClassVar[int] = 2
+    """Seconds after which trying again makes sense."""

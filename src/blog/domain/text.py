@@ -1,0 +1,29 @@
+"""What any text must be before a noun's own rules look at it."""
+
+import re
+
+from blog.domain.errors import Invalid
+
+# Unicode's category Cc and the surrogates: PostgreSQL keeps neither NUL nor a lone surrogate, and the others have
+# no place in a text that people read. The three that lay a text out are allowed in a body alone.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL_BUT_LAYOUT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def check_text(text: str, *, at_least: int = 0, at_most: int, layout: bool = False) -> None:
+    """Refuse a text of the wrong length (in Unicode code points) or with control characters in it.
+
+    With `layout`, line breaks and tabs are allowed. Raises `Invalid`.
+    """
+    if len(text) < at_least:
+        raise Invalid(f"Must be at least {at_least} character{'s' * (at_least != 1)} long.")
+    if len(text) > at_most:
+        raise Invalid(f"Must be at most {at_most} characters long.")
+    if found := (_CONTROL_BUT_LAYOUT if layout else _CONTROL).search(text):
+        raise Invalid(f"Must not contain control characters; U+{ord(found[0]):04X} is one.")
+
+
+def check_not_blank(text: str) -> None:
+    """Refuse a text in which there is nothing to read. Raises `Invalid`."""
+    if not text.strip():
+        raise Invalid("Must not be blank.")
