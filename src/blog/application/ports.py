@@ -109,3 +109,10 @@ class AccessTokens(Protocol):
 
     def subject(self, token: str) -> int:
         """The id of the user the token was issued for. Raises `InvalidToken`."""
+
+
+class Readiness(Protocol):
+    """Whether what is kept can be reached."""
+
+    async def check(self) -> None:
+        """Raises `Unavailable`, which says why not."""

@@ -60,31 +60,30 @@ def _key(name: str) -> str:
     return unicodedata.normalize("NFKC", fold.casefold())
 
 
-@dataclass(frozen=True, slots=True)
 class Password:
     """A password as somebody typed it, whole: at most 1,024 characters. Raises `Invalid`.
 
     It is normalised to NFKC, so that two keyboards that spell one password differently both open the account
-    (NIST SP 800-63B, section 3.1.1.2). It never shows itself in a log or a traceback.
+    (NIST SP 800-63B, section 3.1.1.2). It is no `str`, so that it does not show itself in a log or a traceback.
     """
 
+    __slots__ = ("secret",)
+    MIN: ClassVar[int] = 0
     MAX: ClassVar[int] = 1024
-    secret: str = field(repr=False)
 
-    def __post_init__(self) -> None:
-        check_text(self.secret, at_most=self.MAX)
-        object.__setattr__(self, "secret", unicodedata.normalize("NFKC", self.secret))
+    def __init__(self, secret: str) -> None:
+        check_text(secret, at_least=self.MIN, at_most=self.MAX)
+        self.secret = unicodedata.normalize("NFKC", secret)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
 
 
-@dataclass(frozen=True, slots=True)
 class NewPassword(Password):
     """A password that is being chosen: at least 8 characters. Raises `Invalid`."""
 
+    __slots__ = ()
     MIN: ClassVar[int] = 8
-
-    def __post_init__(self) -> None:
-        check_text(self.secret, at_least=self.MIN, at_most=self.MAX)
-        Password.__post_init__(self)
 
 
 class EmailTaken(Conflict):

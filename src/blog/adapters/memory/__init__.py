@@ -5,7 +5,7 @@ whoever embeds a blog that need not be kept.
 """
 
 from blog.adapters.memory.queries import MemoryArticleQueries, MemoryUserQueries
-from blog.adapters.memory.store import MemoryStore
+from blog.adapters.memory.store import MemoryReadiness, MemoryStore
 from blog.adapters.memory.transaction import MemoryTransaction
 
-__all__ = ["MemoryArticleQueries", "MemoryStore", "MemoryTransaction", "MemoryUserQueries"]
+__all__ = ["MemoryArticleQueries", "MemoryReadiness", "MemoryStore", "MemoryTransaction", "MemoryUserQueries"]

@@ -19,3 +19,10 @@ class MemoryStore:
     user_ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     article_ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class MemoryReadiness:
+    """Memory is always at hand."""
+
+    async def check(self) -> None:
+        return

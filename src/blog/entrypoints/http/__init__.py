@@ -1,0 +1,1 @@
+"""The blog as an HTTP JSON API."""

@@ -1,0 +1,7 @@
+"""A blog that is kept in PostgreSQL, through SQLAlchemy Core and asyncpg."""
+
+from blog.adapters.database.engine import Database
+from blog.adapters.database.queries import DatabaseArticleQueries, DatabaseUserQueries
+from blog.adapters.database.transaction import DatabaseTransaction
+
+__all__ = ["Database", "DatabaseArticleQueries", "DatabaseTransaction", "DatabaseUserQueries"]

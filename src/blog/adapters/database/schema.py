@@ -1,0 +1,69 @@
+"""The migrations, and whether a database has them."""
+
+from enum import Enum
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Select, String, column, select, table
+from sqlalchemy.exc import ProgrammingError
+
+from blog.adapters.database.engine import Database, sqlstate
+from blog.domain.errors import Unavailable
+
+PACKAGE = Path(__file__).parents[2]
+UNDEFINED_TABLE = "42P01"
+VERSIONS: Select[str] = select(column("version_num", String)).select_from(table("alembic_version"))
+
+
+class SchemaBehind(Unavailable):
+    sentence = "The database lacks migrations. Run: blog db upgrade"
+
+
+class SchemaState(Enum):
+    """How a database's schema stands to what this program knows."""
+
+    CURRENT = "current"
+    BEHIND = "behind"
+    AHEAD = "ahead"
+    """A newer program has migrated it; an older one goes on with it, as it must while a new one is rolled out."""
+
+
+class Schema:
+    """The migrations that travel with the program."""
+
+    def __init__(self) -> None:
+        installed = PACKAGE / "migrations"
+        self._folder = installed if installed.is_dir() else PACKAGE.parents[1] / "migrations"
+        script = ScriptDirectory(str(self._folder))
+        self.head = script.get_current_head()
+        self._known = {revision.revision for revision in script.walk_revisions()}
+
+    def config(self, url: URL | None = None) -> Config:
+        """What Alembic's commands take; `url` is the database they work on."""
+        config = Config(attributes={"url": url})
+        config.set_main_option("script_location", str(self._folder).replace("%", "%%"))
+        return config
+
+    async def state(self, database: Database) -> SchemaState:
+        """Whether the database has every migration. Raises `Unavailable`."""
+        try:
+            versions = {row.version_num for row in await database.read(VERSIONS, {})}
+        except ProgrammingError as error:
+            if sqlstate(error) != UNDEFINED_TABLE:
+                raise
+            versions = set()
+        if versions - self._known:
+            return SchemaState.AHEAD
+        return SchemaState.CURRENT if versions == {self.head} else SchemaState.BEHIND
+
+
+class DatabaseReadiness:
+    """Ready is a database that answers and has every migration."""
+
+    def __init__(self, database: Database, schema: Schema) -> None:
+        self._database, self._schema = database, schema
+
+    async def check(self) -> None:
+        if await self._schema.state(self._database) is SchemaState.BEHIND:
+            raise SchemaBehind

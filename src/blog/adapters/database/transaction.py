@@ -1,0 +1,46 @@
+"""Changing what is kept."""
+
+import asyncio
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import CursorResult, Executable
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from blog.adapters.database.articles import DatabaseArticles
+from blog.adapters.database.engine import Database, naming_errors
+from blog.adapters.database.users import DatabaseUsers
+
+
+class DatabaseTransaction:
+    """One transaction of PostgreSQL on a connection of its own, at its default isolation (read committed)."""
+
+    def __init__(self, database: Database) -> None:
+        self._connection: AsyncConnection = database.engine.connect()
+        self.users = DatabaseUsers(self.execute)
+        self.articles = DatabaseArticles(self.execute)
+
+    async def __aenter__(self) -> Self:
+        with naming_errors():
+            await self._connection.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Cancelling a commit would leave nobody knowing whether it happened, and a connection in the middle of it.
+        await asyncio.shield(self._end(keep=kind is None))
+
+    async def _end(self, *, keep: bool) -> None:
+        with naming_errors():
+            try:
+                if keep:
+                    await self._connection.commit()
+            finally:
+                # Closing rolls back whatever was not committed.
+                await self._connection.close()
+
+    async def execute(self, statement: Executable, parameters: dict[str, Any] | None = None) -> CursorResult[Any]:
+        """Run one statement of the transaction. Raises `Unavailable`."""
+        with naming_errors():
+            return await self._connection.execute(statement, parameters)

@@ -1,0 +1,72 @@
+"""Users as rows."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlalchemy import CursorResult, Row, Sequence, bindparam, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from blog.adapters.database.engine import violated_constraint
+from blog.adapters.database.tables import users
+from blog.domain.users import Email, EmailTaken, User, Username, UsernameTaken, UserNotFound
+
+NEXT_ID = select(Sequence("users_id_seq").next_value())
+BY_ID = select(users).where(users.c.id == bindparam("id"))
+BY_NAME = select(users).where(users.c.username_key == bindparam("username_key"))
+ADD = insert(users)
+REMOVE = delete(users).where(users.c.id == bindparam("id"))
+
+TAKEN = {"uq_users_email_key": EmailTaken, "uq_users_username_key": UsernameTaken}
+
+
+class DatabaseUsers:
+    def __init__(self, execute: Callable[..., Awaitable[CursorResult[Any]]]) -> None:
+        self._execute = execute
+
+    async def next_id(self) -> int:
+        return int((await self._execute(NEXT_ID)).scalar_one())
+
+    async def add(self, user: User) -> None:
+        try:
+            await self._execute(ADD, row_of(user))
+        except IntegrityError as error:
+            if taken := TAKEN.get(violated_constraint(error) or ""):
+                raise taken from None
+            raise
+
+    async def get(self, user_id: int) -> User:
+        return user_of((await self._execute(BY_ID, {"id": user_id})).one_or_none())
+
+    async def named(self, username: Username) -> User:
+        return user_of((await self._execute(BY_NAME, {"username_key": username.key})).one_or_none())
+
+    async def remove(self, user_id: int) -> None:
+        # Its articles go with it, by the foreign key.
+        if not (await self._execute(REMOVE, {"id": user_id})).rowcount:
+            raise UserNotFound
+
+
+def row_of(user: User) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "email": user.email,
+        "email_key": user.email.key,
+        "username": user.username,
+        "username_key": user.username.key,
+        "password_hash": user.password_hash,
+        "created_at": user.created_at,
+        "updated_at": user.updated_at,
+    }
+
+
+def user_of(row: Row[Any] | None) -> User:
+    if row is None:
+        raise UserNotFound
+    return User(
+        id=row.id,
+        email=Email(row.email),
+        username=Username(row.username),
+        password_hash=row.password_hash,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

@@ -1,0 +1,82 @@
+"""Which adapter stands behind which port. The only file that knows dependency-injector."""
+
+from datetime import UTC, datetime, timedelta
+
+from dependency_injector import containers, providers
+
+from blog.adapters.database import (
+    Database,
+    DatabaseArticleQueries,
+    DatabaseTransaction,
+    DatabaseUserQueries,
+)
+from blog.adapters.database.schema import DatabaseReadiness, Schema
+from blog.adapters.memory import (
+    MemoryArticleQueries,
+    MemoryReadiness,
+    MemoryStore,
+    MemoryTransaction,
+    MemoryUserQueries,
+)
+from blog.adapters.passwords import BcryptHasher
+from blog.adapters.tokens import JwtAccessTokens
+from blog.application.accounts import Accounts
+from blog.application.authenticating import Authenticating
+from blog.application.publishing import Publishing
+from blog.settings import Settings
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Container(containers.DeclarativeContainer):
+    """A blog over PostgreSQL. Every part is made when it is first asked for, once."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    now = providers.Object(utc_now)
+
+    database = providers.Singleton(
+        Database,
+        settings.provided.database_url,
+        pool_size=settings.provided.database_pool_size,
+        timeout=settings.provided.database_timeout_seconds,
+    )
+    schema = providers.Singleton(Schema)
+    readiness = providers.Singleton(DatabaseReadiness, database, schema)
+    transaction = providers.Factory(DatabaseTransaction, database)
+    article_queries = providers.Singleton(DatabaseArticleQueries, database)
+    user_queries = providers.Singleton(DatabaseUserQueries, database)
+
+    hasher = providers.Singleton(BcryptHasher)
+    tokens = providers.Singleton(
+        JwtAccessTokens,
+        key=settings.provided.secret_key,
+        algorithm=settings.provided.algorithm,
+        lifetime=providers.Factory(timedelta, minutes=settings.provided.access_token_expire_minutes),
+        now=now,
+    )
+
+    accounts = providers.Singleton(Accounts, transaction=transaction.provider, hasher=hasher, now=now)
+    authenticating = providers.Singleton(
+        Authenticating, transaction=transaction.provider, users=user_queries, hasher=hasher, tokens=tokens
+    )
+    publishing = providers.Singleton(Publishing, transaction=transaction.provider, now=now)
+
+
+def in_memory(settings: Settings) -> Container:
+    """The same blog, kept in the memory of the process."""
+    container = Container(settings=settings)
+    store = MemoryStore()
+    container.readiness.override(providers.Singleton(MemoryReadiness))
+    container.transaction.override(providers.Factory(MemoryTransaction, store))
+    container.article_queries.override(providers.Singleton(MemoryArticleQueries, store))
+    container.user_queries.override(providers.Singleton(MemoryUserQueries, store))
+    return container
+
+
+async def close(container: Container) -> None:
+    """Let go of what a container holds: threads and connections."""
+    container.hasher().close()
+    if container.settings().database_url:
+        await container.database().close()

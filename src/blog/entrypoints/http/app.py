@@ -1,0 +1,117 @@
+"""The application: routes, the parts they need, and the way in and out that all of them share."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Request, Router, get
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.spec import Components, OAuthFlow, OAuthFlows, SecurityScheme
+
+from blog import __version__
+from blog.container import Container, close
+from blog.entrypoints.http import articles, auth, health, requests, users
+from blog.entrypoints.http.edge import ASGIApp, edge
+from blog.entrypoints.http.problems import HANDLERS
+from blog.settings import Settings
+
+PARTS = ("accounts", "article_queries", "authenticating", "publishing", "readiness", "user_queries")
+
+
+class NoRouter(Router):
+    """Litestar's own documentation routes answer in HTML; ours are below."""
+
+    def register(self, value: Any) -> list[Any]:  # noqa: ANN401, ARG002
+        return []
+
+
+@get("/openapi.json", include_in_schema=False, sync_to_thread=False)
+def show_openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """The contract, as an OpenAPI document."""
+    return request.app.openapi_schema.to_schema()
+
+
+def build(container: Container) -> ASGIApp:
+    """The blog over HTTP, as an ASGI application."""
+    settings = container.settings()
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await close(container)
+
+    return edge(
+        Litestar(
+            route_handlers=[
+                users.register,
+                users.show_me,
+                users.delete_me,
+                users.show_profile,
+                auth.log_in,
+                articles.list_articles,
+                articles.show_article,
+                articles.write_article,
+                articles.edit_article,
+                articles.delete_article,
+                health.show_live,
+                health.show_ready,
+                show_openapi,
+            ],
+            dependencies={
+                **{name: _part(getattr(container, name)) for name in PARTS},
+                **{
+                    reader.__name__: Provide(reader, sync_to_thread=False)
+                    for reader in (
+                        requests.account,
+                        requests.actor,
+                        requests.viewer,
+                        requests.payload,
+                        requests.parameters,
+                    )
+                },
+            },
+            guards=[requests.Admission(container.authenticating)],
+            exception_handlers=HANDLERS,
+            request_max_body_size=requests.MAX_BODY,
+            cors_config=CORSConfig(
+                allow_origins=list(settings.backend_cors_origins),
+                allow_methods=["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST"],
+                allow_headers=["Authorization", "Content-Type"],
+                expose_headers=["Location", "Link", "ETag", "Retry-After"],
+            ),
+            openapi_config=OpenAPIConfig(
+                title=settings.app_name,
+                version=__version__,
+                openapi_router=NoRouter("/", route_handlers=[]),
+                components=Components(
+                    security_schemes={
+                        "bearer": SecurityScheme(
+                            type="oauth2",
+                            flows=OAuthFlows(password=OAuthFlow(token_url="/auth/login", scopes={})),  # noqa: S106
+                        )
+                    }
+                ),
+            ),
+            lifespan=[lifespan],
+            logging_config=None,
+        )
+    )
+
+
+def from_environment() -> ASGIApp:
+    """The application of a worker process, which is told everything by its environment."""
+    settings = Settings.load(serving=True)
+    logging.basicConfig(level=logging.DEBUG if settings.debug else logging.INFO)
+    return build(Container(settings=settings))
+
+
+def _part(provider: Callable[[], object]) -> Provide:
+    def give() -> Any:  # noqa: ANN401
+        return provider()
+
+    return Provide(give, sync_to_thread=False)

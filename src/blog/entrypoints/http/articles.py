@@ -1,0 +1,124 @@
+"""Articles."""
+
+import re
+from typing import Annotated
+
+import msgspec
+from litestar import Response, delete, get, patch, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, SkipValidation
+
+from blog.application.publishing import Publishing
+from blog.application.queries import ArticleQueries, ArticleView
+from blog.domain.articles import ArticleNotFound, Title
+from blog.entrypoints.http.requests import Body, LongContent, Query, contract
+
+
+class NewArticle(Body):
+    """An article to write."""
+
+    title: Title
+    content: LongContent
+    published: bool = False
+
+
+class ArticleChanges(Body):
+    """What is to change; what is not sent stays as it is."""
+
+    title: Title | msgspec.UnsetType = msgspec.UNSET
+    content: LongContent | msgspec.UnsetType = msgspec.UNSET
+    published: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class Page(Query):
+    """Which articles of the list."""
+
+    skip: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000, description="How many to leave out.")] = 0
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100, description="How many to show at most.")] = 100
+
+
+def article_number(article_id: FromPath[str]) -> int:
+    """The number in the path; whatever is none names no article. An id fits in 64 bits."""
+    if not re.fullmatch(r"[0-9]{1,18}", article_id):
+        raise ArticleNotFound
+    return int(article_id)
+
+
+ARTICLE = {"article": Provide(article_number, sync_to_thread=False)}
+
+
+@get("/articles", tags=["articles"], **contract(query=Page))
+async def list_articles(
+    parameters: NamedDependency[SkipValidation[Page]],
+    viewer: NamedDependency[int | None],
+    article_queries: NamedDependency[SkipValidation[ArticleQueries]],
+) -> Response[list[ArticleView]]:
+    """The published articles and your own drafts, the newest first."""
+    page = await article_queries.page(viewer=viewer, skip=parameters.skip, limit=parameters.limit)
+    return Response(list(page.articles), headers=_links(parameters, more=page.more))
+
+
+@get("/articles/{article_id:str}", tags=["articles"], dependencies=ARTICLE, **contract(problems=(404,)))
+async def show_article(
+    article: NamedDependency[int],
+    viewer: NamedDependency[int | None],
+    article_queries: NamedDependency[SkipValidation[ArticleQueries]],
+) -> ArticleView:
+    """One article."""
+    return await article_queries.get(article, viewer=viewer)
+
+
+@post("/articles", tags=["articles"], **contract(body=NewArticle, signed_in=True))
+async def write_article(
+    payload: NamedDependency[SkipValidation[NewArticle]],
+    actor: NamedDependency[int],
+    publishing: NamedDependency[SkipValidation[Publishing]],
+) -> Response[ArticleView]:
+    """Write an article, as a draft unless told otherwise."""
+    article = await publishing.write(
+        actor=actor, title=payload.title, content=payload.content, published=payload.published
+    )
+    return Response(article, headers={"Location": f"/articles/{article.id}"})
+
+
+@patch(
+    "/articles/{article_id:str}",
+    tags=["articles"],
+    dependencies=ARTICLE,
+    **contract(body=ArticleChanges, signed_in=True, problems=(403, 404)),
+)
+async def edit_article(
+    article: NamedDependency[int],
+    payload: NamedDependency[SkipValidation[ArticleChanges]],
+    actor: NamedDependency[int],
+    publishing: NamedDependency[SkipValidation[Publishing]],
+) -> ArticleView:
+    """Change an article of yours: only the fields that are sent."""
+    changes = {name: value for name, value in msgspec.structs.asdict(payload).items() if value is not msgspec.UNSET}
+    return await publishing.edit(actor=actor, article=article, **changes)
+
+
+@delete(
+    "/articles/{article_id:str}",
+    tags=["articles"],
+    dependencies=ARTICLE,
+    **contract(signed_in=True, problems=(403, 404)),
+)
+async def delete_article(
+    article: NamedDependency[int],
+    actor: NamedDependency[int],
+    publishing: NamedDependency[SkipValidation[Publishing]],
+) -> None:
+    """Delete an article of yours."""
+    await publishing.delete(actor=actor, article=article)
+
+
+def _links(page: Page, *, more: bool) -> dict[str, str]:
+    """The pages before and after (RFC 8288), relative to wherever the API is mounted."""
+    links = []
+    if more:
+        links.append(f'</articles?skip={page.skip + page.limit}&limit={page.limit}>; rel="next"')
+    if page.skip:
+        before = min(page.limit, page.skip)
+        links.append(f'</articles?skip={page.skip - before}&limit={before}>; rel="prev"')
+    return {"Link": ", ".join(links)} if links else {}

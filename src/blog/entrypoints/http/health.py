@@ -1,0 +1,30 @@
+"""Whether the service lives, and whether it can do its work."""
+
+from typing import Literal
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from blog.application.ports import Readiness
+from blog.entrypoints.http.requests import contract
+
+
+class Health(msgspec.Struct):
+    """All is well; otherwise the reply is a problem."""
+
+    status: Literal["ok"] = "ok"
+
+
+@get("/health/live", tags=["health"], **contract())
+async def show_live() -> Health:
+    """Answers as long as the process does."""
+    return Health()
+
+
+@get("/health/ready", tags=["health"], **contract())
+async def show_ready(readiness: NamedDependency[SkipValidation[Readiness]]) -> Health:
+    """Answers once the database does and has every migration."""
+    await readiness.check()
+    return Health()

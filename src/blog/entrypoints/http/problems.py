@@ -1,0 +1,112 @@
+"""Errors as they leave the API: problem details (RFC 9457), each made in this one place."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from blog.domain.errors import BlogError, Conflict, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
+from blog.domain.users import InvalidToken
+
+MEDIA_TYPE = "application/problem+json"
+log = logging.getLogger(__name__)
+
+
+class FieldError(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One thing that is wrong with a request."""
+
+    detail: str
+    pointer: str | None = None
+    """Where in the body, as the fragment form of a JSON Pointer (RFC 6901, section 6)."""
+    parameter: str | None = None
+    """Which parameter of the query."""
+
+
+class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Why a request failed. Its `type` is `about:blank`: the status says the kind, `detail` the fact."""
+
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] | None = None
+    """Everything that is wrong, where the request is invalid."""
+
+
+class InvalidRequest(Invalid):
+    """A request that breaks the contract, with all that is wrong with it."""
+
+    sentence = "The request is invalid."
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__()
+        self.errors = errors
+
+
+class NotSignedIn(Unauthenticated):
+    """No token came with the request; RFC 6750, section 3, wants no error code then."""
+
+    sentence = "Sign in first: send a bearer token from POST /auth/login."
+
+
+STATUS: Mapping[type[BlogError], HTTPStatus] = {
+    Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+SENTENCES = {
+    HTTPStatus.NOT_FOUND: "There is nothing at this address.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take that method; Allow names those it takes.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
+}
+
+
+def problem(
+    status: int, detail: str, *, errors: list[FieldError] | None = None, headers: Mapping[str, str] | None = None
+) -> Response[bytes]:
+    """A problem as a reply."""
+    content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
+    return Response(msgspec.json.encode(content), media_type=MEDIA_TYPE, status_code=status, headers=headers)
+
+
+def refused(_: Request[Any, Any, Any], error: BlogError) -> Response[bytes]:
+    """What the blog refuses, by its kind."""
+    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
+    headers: dict[str, str] = {}
+    if isinstance(error, Unauthenticated):
+        code = f' error="invalid_token", error_description="{error}"' if isinstance(error, InvalidToken) else ""
+        headers["WWW-Authenticate"] = f'Bearer realm="blog"{"," if code else ""}{code}'
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+        log.warning("Unavailable: %s", error, exc_info=error.__cause__)
+    return problem(status, str(error), errors=getattr(error, "errors", None), headers=headers)
+
+
+def not_understood(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """What HTTP itself refuses: no such route or method, a body that cannot be read."""
+    detail = SENTENCES.get(HTTPStatus(error.status_code), error.detail)
+    headers = dict(error.headers or {})
+    if allow := headers.pop("allow", None):
+        methods = set(allow.split(", "))
+        headers["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+    return problem(error.status_code, detail, headers=headers)
+
+
+def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """A fault of ours: nothing to the caller, everything to the log."""
+    log.error("Unexpected fault in %s %s", request.method, request.url.path, exc_info=error)
+    return problem(500, "Something went wrong on our side.")
+
+
+HANDLERS: dict[int | type[Exception], Any] = {
+    BlogError: refused,
+    HTTPException: not_understood,
+    Exception: unexpected,
+}

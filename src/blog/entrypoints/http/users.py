@@ -1,0 +1,62 @@
+"""Users."""
+
+from litestar import Response, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, SkipValidation
+
+from blog.application.accounts import Accounts
+from blog.application.queries import AccountView, ProfileView, UserQueries
+from blog.domain.errors import Invalid
+from blog.domain.users import Email, NewPassword, Password, Username, UserNotFound
+from blog.entrypoints.http.requests import Body, contract
+
+
+class Registration(Body):
+    """Somebody new."""
+
+    email: Email
+    username: Username
+    password: NewPassword
+
+
+class Farewell(Body):
+    """The password, once more, of an account that is to be deleted."""
+
+    password: Password
+
+
+@post("/users", tags=["users"], **contract(body=Registration, problems=(409,)))
+async def register(
+    payload: NamedDependency[SkipValidation[Registration]], accounts: NamedDependency[SkipValidation[Accounts]]
+) -> Response[AccountView]:
+    """Register an account."""
+    user = await accounts.register(email=payload.email, username=payload.username, password=payload.password)
+    return Response(user, headers={"Location": f"/users/{user.username}"})
+
+
+@get("/users/me", tags=["users"], **contract(signed_in=True))
+async def show_me(account: NamedDependency[SkipValidation[AccountView]]) -> AccountView:
+    """Your own account."""
+    return account
+
+
+@delete("/users/me", tags=["users"], **contract(body=Farewell, signed_in=True, problems=(403,)))
+async def delete_me(
+    payload: NamedDependency[SkipValidation[Farewell]],
+    actor: NamedDependency[int],
+    accounts: NamedDependency[SkipValidation[Accounts]],
+) -> None:
+    """Delete your account and every article it wrote."""
+    await accounts.delete(actor=actor, password=payload.password)
+
+
+@get("/users/{username:str}", tags=["users"], **contract(problems=(404,)))
+async def show_profile(
+    username: FromPath[str], user_queries: NamedDependency[SkipValidation[UserQueries]]
+) -> ProfileView:
+    """A public profile."""
+    try:
+        name = Username(username)
+    except Invalid:
+        raise UserNotFound from None
+    return await user_queries.profile(name)

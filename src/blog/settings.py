@@ -1,0 +1,144 @@
+"""What can be set, from the environment and a `.env` file, read once into one validated object."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from dotenv import dotenv_values
+from platformdirs import user_data_path
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+# RFC 7518, section 3.2: a key is at least as long as the hash that it keys.
+KEY_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
+MAKE_A_KEY = "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(64))'"
+
+
+class SettingsError(Exception):
+    """Every setting that is wrong, a line each."""
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _boolean(value: str) -> bool:
+    try:
+        return {"true": True, "1": True, "false": False, "0": False}[value.lower()]
+    except KeyError:
+        raise ValueError("must be true or false") from None
+
+
+def _between(low: int, high: int) -> Callable[[str], int]:
+    def convert(value: str) -> int:
+        if not (value.isascii() and value.isdecimal() and low <= int(value[:20]) <= high):
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(value)
+
+    return convert
+
+
+def _algorithm(value: str) -> str:
+    if value not in KEY_BYTES:
+        raise ValueError(f"must be one of {', '.join(KEY_BYTES)}")
+    return value
+
+
+def _database_url(value: str) -> URL:
+    try:
+        url = make_url(value)
+    except ArgumentError:
+        raise ValueError("must look like postgresql://user:password@host:5432/database") from None
+    if url.drivername not in ("postgres", "postgresql", "postgresql+asyncpg"):
+        raise ValueError(f"must be a postgresql:// address, not {url.drivername}://")
+    # libpq's word for what asyncpg calls ssl.
+    query = {"ssl" if name == "sslmode" else name: setting for name, setting in url.query.items()}
+    return url.set(drivername="postgresql+asyncpg", query=query)
+
+
+def _origins(value: str) -> tuple[str, ...]:
+    """Origins apart by commas, or as a JSON list."""
+    try:
+        origins = msgspec.json.decode(value, type=list[str]) if value.startswith("[") else value.split(",")
+    except msgspec.DecodeError:
+        raise ValueError("must be origins apart by commas, or a JSON list of them") from None
+    origins = [origin.strip().rstrip("/") for origin in origins if origin.strip()]
+    for origin in origins:
+        if not origin.startswith(("http://", "https://")) or origin.count("/") != 2:
+            raise ValueError(f"{origin!r} must be an origin, such as https://blog.example.org")
+    return tuple(origins)
+
+
+def _folder(value: str) -> Path:
+    return Path(value).expanduser().absolute()
+
+
+def setting(convert: Callable[[str], Any], default: str | None, meaning: str, *, secret: bool = False) -> Any:  # noqa: ANN401
+    """A field that the environment variable of its name, in capitals, sets; `default` is written as one would."""
+    make = (lambda: None) if default is None else (lambda: convert(default))
+    return field(default_factory=make, repr=not secret, metadata={"convert": convert, "meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of a process. `.env.example` says the same, and a test holds them together."""
+
+    app_name: str = setting(_text, "Blog", "What the blog is called in its documents.")
+    debug: bool = setting(_boolean, "false", "Log everything, each statement of SQL included.")
+    database_url: URL | None = setting(
+        _database_url, None, "PostgreSQL to keep everything in; without it the blog runs one of its own.", secret=True
+    )
+    secret_key: str | None = setting(
+        _text, None, "What signs tokens: 32 bytes or more. Needed with DATABASE_URL, made otherwise.", secret=True
+    )
+    algorithm: str = setting(_algorithm, "HS256", "How tokens are signed: HS256, HS384 or HS512.")
+    access_token_expire_minutes: int = setting(_between(1, 525_600), "30", "Minutes that a token is good for.")
+    backend_cors_origins: tuple[str, ...] = setting(
+        _origins, "http://localhost:3000", "Origins, apart by commas, whose pages may call the API from a browser."
+    )
+    blog_data_dir: Path = setting(
+        _folder, str(user_data_path("blog")), "Folder of the blog's own PostgreSQL and key; by default the user's."
+    )
+    database_pool_size: int = setting(_between(1, 1000), "10", "Connections that each worker keeps to PostgreSQL.")
+    database_timeout_seconds: int = setting(
+        _between(1, 3600), "5", "Seconds a connection, a statement or a lock is waited for."
+    )
+
+    def __post_init__(self) -> None:
+        needed = KEY_BYTES[self.algorithm]
+        if self.secret_key is not None and len(self.secret_key.encode()) < needed:
+            raise SettingsError(
+                f"SECRET_KEY is too short: {self.algorithm} needs {needed} bytes or more. {MAKE_A_KEY}"
+            )
+
+    @classmethod
+    def load(
+        cls, environment: Mapping[str, str] | None = None, *, file: Path = Path(".env"), serving: bool = False
+    ) -> "Settings":
+        """The settings of the environment and, where it says nothing, of the file.
+
+        What is set to nothing counts as not set. To serve on a configured database, a key is needed too: several
+        machines may share both. Raises `SettingsError`, which names every setting that is wrong.
+        """
+        given: dict[str, str | None] = dict(dotenv_values(file))
+        given.update(os.environ if environment is None else environment)
+        values: dict[str, Any] = {}
+        wrong: list[str] = []
+        for this in fields(cls):
+            if value := (given.get(this.name.upper()) or "").strip():
+                try:
+                    values[this.name] = this.metadata["convert"](value)
+                except ValueError as error:
+                    wrong.append(f"{this.name.upper()} {error}.")
+        try:
+            settings = cls(**values)
+        except SettingsError as error:
+            wrong.append(str(error))
+        if serving and given.get("DATABASE_URL") and not given.get("SECRET_KEY"):
+            wrong.append(f"SECRET_KEY is missing, and needed where DATABASE_URL is set. {MAKE_A_KEY}")
+        if wrong:
+            raise SettingsError("\n".join(wrong))
+        return settings
