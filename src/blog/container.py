@@ -1,8 +1,12 @@
 """Which adapter stands behind which port. The only file that knows dependency-injector."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from dependency_injector import containers, providers
+from sqlalchemy import make_url
 
 from blog.adapters.database import (
     Database,
@@ -10,7 +14,8 @@ from blog.adapters.database import (
     DatabaseTransaction,
     DatabaseUserQueries,
 )
-from blog.adapters.database.schema import DatabaseReadiness, Schema
+from blog.adapters.database.schema import DatabaseReadiness, Schema, SchemaBehind, SchemaState
+from blog.adapters.embedded_postgres import EmbeddedPostgresError, embedded_postgres
 from blog.adapters.memory import (
     MemoryArticleQueries,
     MemoryReadiness,
@@ -24,6 +29,17 @@ from blog.application.accounts import Accounts
 from blog.application.authenticating import Authenticating
 from blog.application.publishing import Publishing
 from blog.settings import Settings
+
+__all__ = [
+    "Container",
+    "EmbeddedPostgresError",
+    "Schema",
+    "SchemaBehind",
+    "SchemaState",
+    "close",
+    "in_memory",
+    "running_database",
+]
 
 
 def utc_now() -> datetime:
@@ -80,3 +96,16 @@ async def close(container: Container) -> None:
     container.hasher().close()
     if container.settings().database_url:
         await container.database().close()
+
+
+@contextmanager
+def running_database(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Settings]:
+    """The settings with the address of a database that runs: the one that is set, or the blog's own.
+
+    Its own is started where no other process has, and stopped on leaving. Raises `EmbeddedPostgresError`.
+    """
+    if settings.database_url is not None:
+        yield settings
+        return
+    with embedded_postgres(settings.blog_data_dir, say=say) as url:
+        yield replace(settings, database_url=make_url(url))

@@ -3,6 +3,7 @@
 from enum import Enum
 from pathlib import Path
 
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Select, String, column, select, table
@@ -44,6 +45,18 @@ class Schema:
         config = Config(attributes={"url": url})
         config.set_main_option("script_location", str(self._folder).replace("%", "%%"))
         return config
+
+    def upgrade(self, url: URL | None, revision: str = "head") -> None:
+        """Apply migrations. Blocks; raises Alembic's `CommandError` where there is no such revision."""
+        command.upgrade(self.config(url), revision)
+
+    def downgrade(self, url: URL | None, revision: str = "-1") -> None:
+        """Take migrations back. Blocks; raises Alembic's `CommandError` where there is no such revision."""
+        command.downgrade(self.config(url), revision)
+
+    def history(self) -> None:
+        """Print the migrations, the newest first."""
+        command.history(self.config())
 
     async def state(self, database: Database) -> SchemaState:
         """Whether the database has every migration. Raises `Unavailable`."""

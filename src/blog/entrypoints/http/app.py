@@ -1,6 +1,10 @@
 """The application: routes, the parts they need, and the way in and out that all of them share."""
 
 import logging
+import os
+import signal
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -107,7 +111,19 @@ def from_environment() -> ASGIApp:
     """The application of a worker process, which is told everything by its environment."""
     settings = Settings.load(serving=True)
     logging.basicConfig(level=logging.DEBUG if settings.debug else logging.INFO)
+    _leave_with(os.getppid())
     return build(Container(settings=settings))
+
+
+def _leave_with(parent: int) -> None:
+    """End this worker once the process that started it is gone: nobody else would."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def _part(provider: Callable[[], object]) -> Provide:

@@ -61,6 +61,12 @@ STATUS: Mapping[type[BlogError], HTTPStatus] = {
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
+# Python's own phrases moved to these names of RFC 9110 only in 3.13.
+TITLES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
+}
+
 SENTENCES = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
     HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take that method; Allow names those it takes.",
@@ -72,7 +78,8 @@ def problem(
     status: int, detail: str, *, errors: list[FieldError] | None = None, headers: Mapping[str, str] | None = None
 ) -> Response[bytes]:
     """A problem as a reply."""
-    content = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
+    title = TITLES.get(HTTPStatus(status), HTTPStatus(status).phrase)
+    content = Problem(title=title, status=status, detail=detail, errors=errors)
     return Response(msgspec.json.encode(content), media_type=MEDIA_TYPE, status_code=status, headers=headers)
 
 

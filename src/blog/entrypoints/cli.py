@@ -1,0 +1,72 @@
+"""The command `blog`.
+
+What a command needs is imported when it runs, so that help is there at once, whatever is installed.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from blog import __version__
+
+EXAMPLES = """examples:
+  blog serve                          start on http://127.0.0.1:8000, with a PostgreSQL of its own
+  blog serve --port 8080 --workers 2  elsewhere, with two worker processes
+  blog db upgrade                     bring the database up to date
+  blog db check                       say whether it is
+
+Settings come from the environment and from a file .env; the README lists them.
+"""
+
+
+def main() -> NoReturn:
+    """Run the command that this process's arguments name, and exit as it did."""
+    arguments = vars(_parser().parse_args())
+    try:
+        from blog.entrypoints import commands
+    except ModuleNotFoundError as error:
+        sys.exit(f"blog: the package {error.name} is missing. Install it with: pip install 'blog[all]'")
+    sys.exit(commands.run(arguments.pop("command"), **arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="blog",
+        description="A blog service over HTTP.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"blog {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="start the service", description="Start the service.")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    serve.add_argument(
+        "--port", default=8000, type=_number(1, 65535), help="port to listen on (default: %(default)s)"
+    )
+    serve.add_argument("--workers", default=1, type=_number(1, 64), help="worker processes (default: %(default)s)")
+    serve.set_defaults(command="serve")
+
+    db = commands.add_parser("db", help="look after the database", description="Look after the database's schema.")
+    actions = db.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name, default, does, meaning in (
+        ("upgrade", "head", "apply migrations", "up to this one (default: the newest)"),
+        ("downgrade", "-1", "take migrations back", "down to this one (default: the one before)"),
+    ):
+        action = actions.add_parser(name, help=does, description=f"{does.capitalize()}.")
+        action.add_argument("revision", nargs="?", default=default, help=meaning)
+        action.set_defaults(command=name)
+    for name, does in (("history", "list the migrations"), ("check", "say whether the schema is current")):
+        action = actions.add_parser(name, help=does, description=f"{does.capitalize()}.")
+        action.set_defaults(command=name)
+    return parser
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and low <= int(text[:20]) <= high):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return number

@@ -1,0 +1,173 @@
+"""What the commands do. A failure is one sentence on standard error and an exit code."""
+
+import asyncio
+import os
+import secrets
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from alembic.util import CommandError
+from granian import Granian
+from granian.constants import Interfaces, Loops
+from granian.log import LogLevels
+from sqlalchemy.exc import DBAPIError
+
+from blog.container import Container, EmbeddedPostgresError, Schema, SchemaBehind, SchemaState, running_database
+from blog.domain.errors import Unavailable
+from blog.settings import Settings, SettingsError
+
+STOP_SECONDS = 30
+"""How long requests in flight may take to finish once the service is told to stop."""
+
+
+class Failure(Exception):
+    """What a command could not do: the thing, the reason, the remedy."""
+
+
+def run(command: str, **arguments: object) -> int:
+    """Run a command and say what came of it; the answer is the exit code."""
+    try:
+        return COMMANDS[command](**arguments) or 0
+    except SettingsError as error:
+        lines = "\n  ".join(str(error).splitlines())
+        print(f"blog: the settings cannot be used:\n  {lines}", file=sys.stderr)
+        return 2
+    except (Failure, EmbeddedPostgresError, CommandError) as error:
+        reason = str(error)
+    except Unavailable as error:
+        cause = error.__cause__
+        reason = f"PostgreSQL does not answer ({cause or error}). Start it, or set DATABASE_URL to where it is."
+    except DBAPIError as error:
+        reason = f"PostgreSQL refuses ({error.orig}). Look at DATABASE_URL."
+    except KeyboardInterrupt:
+        return 130
+    print("blog:", " ".join(reason.split()), file=sys.stderr)
+    return 1
+
+
+def say(sentence: str) -> None:
+    """Tell whoever watches what is going on."""
+    print(sentence, flush=True)
+
+
+def serve(*, host: str, port: int, workers: int) -> None:
+    """Serve until told to stop, on a database that is up to date."""
+    settings = Settings.load(serving=True)
+    _check_address(host, port)
+    its_own = settings.database_url is None
+    with running_database(settings, say=say) as settings:
+        state = _state(settings)
+        if state is SchemaState.BEHIND and its_own:
+            say("Bringing the database up to date …")
+            Schema().upgrade(settings.database_url)
+        elif state is SchemaState.BEHIND:
+            raise Failure(SchemaBehind.sentence)
+        elif state is SchemaState.AHEAD:
+            say("The database was migrated by a newer version of this program; going on with what is known here.")
+        settings = _with_key(settings)
+        _tell_workers(settings)
+        at = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        say(f"{settings.app_name} serves on {at} (its contract is at {at}/openapi.json). Press Ctrl-C to stop.")
+        Granian(
+            "blog.entrypoints.http.app:from_environment",
+            factory=True,
+            address=host,
+            port=port,
+            workers=workers,
+            interface=Interfaces.ASGI,
+            loop=Loops.uvloop,
+            websockets=False,
+            log_level=LogLevels.warning,
+            respawn_failed_workers=True,
+            workers_kill_timeout=STOP_SECONDS,
+        ).serve()
+    say("Stopped.")
+
+
+def upgrade(*, revision: str) -> None:
+    """Apply migrations."""
+    with running_database(Settings.load(), say=say) as settings:
+        Schema().upgrade(settings.database_url, revision)
+        say(f"The schema is {_state(settings).value}.")
+
+
+def downgrade(*, revision: str) -> None:
+    """Take migrations back."""
+    with running_database(Settings.load(), say=say) as settings:
+        Schema().downgrade(settings.database_url, revision)
+        say(f"The schema is {_state(settings).value}.")
+
+
+def history() -> None:
+    """List the migrations."""
+    Schema().history()
+
+
+def check() -> int:
+    """Say whether the schema is current; if it is behind, that is a failure."""
+    with running_database(Settings.load(), say=say) as settings:
+        state = _state(settings)
+    say(SchemaBehind.sentence if state is SchemaState.BEHIND else f"The schema is {state.value}.")
+    return int(state is SchemaState.BEHIND)
+
+
+COMMANDS: dict[str, Callable[..., int | None]] = {
+    "serve": serve,
+    "upgrade": upgrade,
+    "downgrade": downgrade,
+    "history": history,
+    "check": check,
+}
+
+
+def _state(settings: Settings) -> SchemaState:
+    async def state() -> SchemaState:
+        container = Container(settings=settings)
+        database = container.database()
+        try:
+            return await container.schema().state(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(state())
+
+
+def _check_address(host: str, port: int) -> None:
+    """Refuse an address that cannot be had before anything is started."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except OSError as error:
+        raise Failure(
+            f"Cannot listen on {host} port {port} ({error.strerror}). Stop what uses it, or choose another: --port."
+        ) from error
+
+
+def _with_key(settings: Settings) -> Settings:
+    """The settings with a key: the one that is set, or the blog's own, made on the first start."""
+    if settings.secret_key:
+        return settings
+    file = settings.blog_data_dir / "secret_key"
+    if not file.exists():
+        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix="secret_key.") as new:
+            new.write(secrets.token_urlsafe(64))
+            new.flush()
+            os.fsync(new.fileno())
+            # Whole or not at all; and of two that start at once, the first one's.
+            with suppress(FileExistsError):
+                os.link(new.name, file)
+        say(f"Made a key that signs tokens, in {file}.")
+    return replace(settings, secret_key=file.read_text().strip())
+
+
+def _tell_workers(settings: Settings) -> None:
+    """Worker processes read their settings from the environment, where what was found out is added."""
+    if settings.database_url and settings.secret_key:
+        os.environ["DATABASE_URL"] = settings.database_url.render_as_string(hide_password=False)
+        os.environ["SECRET_KEY"] = settings.secret_key
