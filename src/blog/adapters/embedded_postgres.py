@@ -60,6 +60,7 @@ _CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "o
 _SUPERVISOR = """
 trap '' TERM
 lock=$1
+pause=0.2
 shift
 exec 1<&0
 while :; do
@@ -69,9 +70,10 @@ while :; do
     watch=$!
     wait $server
     kill -USR1 $watch 2>/dev/null
-    wait $watch && exit 0
+    wait $watch 2>/dev/null && exit 0
     [ -s "$lock" ] || exit 1
-    sleep 0.2
+    sleep $pause
+    pause=1
 done
 """
 
@@ -206,7 +208,7 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
     try:
         server.wait(_PATIENCE)
     except subprocess.TimeoutExpired:
-        os.killpg(server.pid, signal.SIGQUIT)
+        os.killpg(server.pid, signal.SIGKILL)
         server.wait(_PATIENCE)
 
 
@@ -270,10 +272,11 @@ def _options(settings: dict[str, str]) -> list[str]:
 
 def _reason(messages: bytes) -> str:
     """What a program died of, out of all that it said."""
-    lines = messages.decode(errors="replace").split("\n")
+    # What the server tells clients who come too early is fatal to them and not to it.
+    lines = re.sub(".*FATAL:  the database system is .*", "", messages.decode(errors="replace")).split("\n")
     fatal = [line for line in lines if re.search("(FATAL|PANIC|error):", line)]
-    said = fatal or [line for line in lines if line.strip()] or ["it gives no reason"]
-    return re.sub("^.*(FATAL|PANIC|error): *", "", said[-1])
+    said = fatal[:1] or [line for line in lines if line.strip()][-1:] or ["it gives no reason"]
+    return re.sub("^.*?(FATAL|PANIC|error): *", "", said[0])
 
 
 @dataclass(frozen=True)
@@ -313,20 +316,26 @@ class _Programs:
 
     def run(self, command: Sequence[str | Path], *, stdin: str = "") -> str:
         """Run a program to its end and answer what it said."""
-        with self.spawn(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            try:
-                said, complaints = process.communicate(stdin.encode(), _PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                complaints = b"it does not end"
+        try:
+            with self.spawn(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                try:
+                    said, complaints = process.communicate(stdin.encode(), _PATIENCE)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    complaints = b"it does not end"
+        except OSError as error:
+            raise EmbeddedPostgresError(
+                f"PostgreSQL's {command[0]} does not run on this machine ({error.strerror}): set DATABASE_URL to a "
+                f"PostgreSQL of your own."
+            ) from error
         if process.returncode:
             raise EmbeddedPostgresError(
-                f"PostgreSQL cannot be set up with {command[0]} ({_reason(complaints)}): mend that, {_ELSEWHERE}."
+                f"PostgreSQL's {command[0]} failed ({_reason(complaints)}): remedy that, {_ELSEWHERE}."
             )
         return said.decode()
 
     def can_enter(self, *folders: Path) -> bool:
-        with suppress(OSError, EmbeddedPostgresError):
+        with suppress(EmbeddedPostgresError):
             self.run(["/bin/sh", "-c", 'for folder; do cd "$folder" || exit; done', "sh", *folders])
             return True
         return False
@@ -385,7 +394,7 @@ def _not_as_root(programs: _Programs, data_dir: Path) -> _Programs:
     package = programs.folder.parent.parent
     copy = data_dir / "postgresql-programs"
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(package / "pginstall", copy / package.name / "pginstall")
+    shutil.copytree(package / "pginstall", copy / package.name / "pginstall", ignore=lambda *_: {"include"})
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.exists():
         shutil.copytree(libraries, copy / libraries.name)
