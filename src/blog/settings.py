@@ -116,14 +116,14 @@ class Settings:
 
     @classmethod
     def load(
-        cls, environment: Mapping[str, str] | None = None, *, file: Path = Path(".env"), serving: bool = False
+        cls, environment: Mapping[str, str] | None = None, *, file: Path | None = Path(".env"), serving: bool = False
     ) -> "Settings":
         """The settings of the environment and, where it says nothing, of the file.
 
         What is set to nothing counts as not set. To serve on a configured database, a key is needed too: several
         machines may share both. Raises `SettingsError`, which names every setting that is wrong.
         """
-        given: dict[str, str | None] = dict(dotenv_values(file))
+        given: dict[str, str | None] = dict(dotenv_values(file)) if file else {}
         given.update(os.environ if environment is None else environment)
         values: dict[str, Any] = {}
         wrong: list[str] = []

@@ -1,0 +1,119 @@
+"""The blog in PostgreSQL.
+
+The server is, in this order, the one that TEST_DATABASE_URL names, one of testcontainers where a Docker engine
+answers, or the embedded one, without durability. Each process of a test run has a database of its own there, and
+each test finds it empty.
+"""
+
+import asyncio
+import os
+import secrets
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import URL, make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from blog.adapters.database.schema import Schema
+from blog.adapters.embedded_postgres import embedded_postgres
+from blog.container import Container, close
+from blog.settings import Settings
+from tests.builders import Clock
+from tests.support import quick
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """A PostgreSQL where databases may be created."""
+    if configured := os.environ.get("TEST_DATABASE_URL"):
+        # The settings know how such an address may be written.
+        settings = Settings.load({"DATABASE_URL": configured}, file=None)
+        assert settings.database_url
+        yield settings.database_url
+    elif docker_answers():
+        from testcontainers.postgres import PostgresContainer
+
+        with PostgresContainer("postgres:18", driver="asyncpg") as postgres:
+            yield make_url(postgres.get_connection_url())
+    else:
+        with embedded_postgres(tmp_path_factory.mktemp("postgres"), durable=False) as url:
+            yield make_url(url)
+
+
+def docker_answers() -> bool:
+    """Whether a Docker engine runs here."""
+    try:
+        asked = subprocess.run(["docker", "version"], capture_output=True, timeout=10, check=False)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return False
+    return asked.returncode == 0
+
+
+@contextmanager
+def new_database(server: URL) -> Iterator[URL]:
+    """An empty database, which is dropped afterwards."""
+    name = f"blog_test_{secrets.token_hex(8)}"
+    execute(server, f"CREATE DATABASE {name}")
+    try:
+        yield server.set(database=name)
+    finally:
+        execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def execute(url: URL, statement: str) -> None:
+    """Run a statement outside of any transaction, from code that is not async."""
+
+    async def run() -> None:
+        engine = create_async_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        async with engine.connect() as connection:
+            await connection.execute(text(statement))
+        await engine.dispose()
+
+    aside(lambda: asyncio.run(run()))
+
+
+def aside(work: Callable[[], None]) -> None:
+    """Run something that has an event loop of its own, where no loop of the tests is in its way."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as failure:  # handed on below
+            failures.append(failure)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+
+
+@pytest.fixture(scope="session")
+def migrated(server: URL) -> Iterator[URL]:
+    """A database with every migration."""
+    with new_database(server) as url:
+        aside(lambda: Schema().upgrade(url))
+        yield url
+
+
+@pytest.fixture
+def empty(server: URL) -> Iterator[URL]:
+    """A database without any table."""
+    with new_database(server) as url:
+        yield url
+
+
+@pytest.fixture
+async def container(migrated: URL, clock: Clock) -> AsyncIterator[Container]:
+    """The blog on an empty database."""
+    address = migrated.render_as_string(hide_password=False)
+    container = quick(lambda settings: Container(settings=settings), clock, DATABASE_URL=address)
+    async with container.database().engine.begin() as connection:
+        await connection.execute(text("TRUNCATE users CASCADE"))
+    yield container
+    await close(container)
