@@ -6,20 +6,26 @@ import httpx
 import pytest
 
 from blog.container import Container
-from blog.entrypoints.http.app import build
-from tests.builders import Clock
+from blog.entrypoints.http.edge import ASGIApp
+from tests.builders import NOON, Clock
 
 pytest.register_assert_rewrite("tests.contracts")
 
 
-@pytest.fixture
-def clock() -> Clock:
+@pytest.fixture(scope="session")
+def one_clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-async def client(container: Container) -> AsyncIterator[httpx.AsyncClient]:
+def clock(one_clock: Clock) -> Clock:
+    """The time of the blog under test: noon, to begin with."""
+    one_clock.moment = NOON
+    return one_clock
+
+
+@pytest.fixture
+async def client(app: ASGIApp, container: Container) -> AsyncIterator[httpx.AsyncClient]:  # noqa: ARG001
     """The API of the blog under test, without a network between."""
-    transport = httpx.ASGITransport(build(container))
-    async with httpx.AsyncClient(transport=transport, base_url="http://blog.test") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://blog.test") as client:
         yield client

@@ -16,5 +16,5 @@ def quick(make: Callable[[Settings], Container], clock: Clock, **environment: st
     """A container whose passwords take a millisecond and whose time is the test's."""
     container = make(Settings.load({"SECRET_KEY": KEY, **environment}, file=None))
     container.now.override(providers.Object(clock))
-    container.hasher.override(providers.Singleton(BcryptHasher, cost=4))
+    container.hasher.override(providers.Object(BcryptHasher(cost=4)))
     return container

@@ -1,3 +1,57 @@
-"""A blog: users, login and articles."""
+"""A blog: users, login and articles, to serve over HTTP or to embed.
+
+These are the names that an embedding service needs. They come with the standard library alone: adapters, and what
+they are made of, are imported from `blog.adapters` by whoever wants them.
+"""
+
+from blog.application.accounts import Accounts
+from blog.application.authenticating import Authenticating
+from blog.application.ports import AccessToken
+from blog.application.publishing import Publishing
+from blog.application.queries import (
+    AccountView,
+    ArticlePage,
+    ArticleQueries,
+    ArticleView,
+    ProfileView,
+    UserQueries,
+)
+from blog.domain.articles import Content, Title
+from blog.domain.errors import (
+    BlogError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
+from blog.domain.users import Email, NewPassword, Password, Username
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AccessToken",
+    "AccountView",
+    "Accounts",
+    "ArticlePage",
+    "ArticleQueries",
+    "ArticleView",
+    "Authenticating",
+    "BlogError",
+    "Conflict",
+    "Content",
+    "Email",
+    "Forbidden",
+    "Invalid",
+    "NewPassword",
+    "NotFound",
+    "Password",
+    "ProfileView",
+    "Publishing",
+    "Title",
+    "Unauthenticated",
+    "Unavailable",
+    "UserQueries",
+    "Username",
+]

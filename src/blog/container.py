@@ -83,7 +83,8 @@ class Container(containers.DeclarativeContainer):
 def in_memory(settings: Settings) -> Container:
     """The same blog, kept in the memory of the process."""
     container = Container(settings=settings)
-    store = MemoryStore()
+    # An attribute of the container, so that resetting its singletons empties the blog.
+    container.store = store = providers.Singleton(MemoryStore)
     container.readiness.override(providers.Singleton(MemoryReadiness))
     container.transaction.override(providers.Factory(MemoryTransaction, store))
     container.article_queries.override(providers.Singleton(MemoryArticleQueries, store))

@@ -279,8 +279,10 @@ class LoginContract:
         now = int(clock.moment.timestamp())
         claims = {"sub": str(user["id"]), "iat": now, "exp": now + 900, "jti": "1"}
 
-        def signed(key: str = KEY, algorithm: str = "HS256", typ: str = "JWT", **different: Any) -> str:
-            content = {name: value for name, value in (claims | different).items() if value is not None}
+        def signed(
+            key: str = KEY, algorithm: str = "HS256", typ: str = "JWT", missing: str = "", **different: object
+        ) -> str:
+            content = {name: value for name, value in (claims | different).items() if name != missing}
             return jwt.encode(content, key, algorithm, headers={"typ": typ})
 
         assert (await client.get("/users/me", headers=bearer(signed()))).status_code == 200
@@ -297,7 +299,7 @@ class LoginContract:
             "Bearer " + signed(key=KEY * 2, algorithm="HS512"),
             "Bearer " + jwt.encode(claims, "", "none"),
             "Bearer " + signed(typ="preview"),
-            *("Bearer " + signed(**{claim: None}) for claim in claims),
+            *("Bearer " + signed(missing=claim) for claim in claims),
             "Bearer " + signed(sub="1e3"),
             "Bearer " + signed(sub="9" * 30),
             "Bearer " + signed(sub=str(user["id"] + 1)),
@@ -498,7 +500,7 @@ class ArticlesContract:
             answer = await client.get(path)
             assert answer.status_code == 200
             seen += [article["id"] for article in answer.json()]
-            links.append({rel: link["url"] for rel, link in answer.links.items()})
+            links.append({rel: link["url"] for rel, link in answer.links.items() if rel})
             path = links[-1].get("next")
         assert seen == ids[::-1]
         assert links == [
@@ -553,8 +555,8 @@ class ArticlesContract:
     async def test_no_route_takes_a_parameter_it_does_not_know(
         self, client: httpx.AsyncClient, ada: dict[str, str], method: str, path: str
     ) -> None:
-        content = {"json": {"surprise": 1}} if method in ("POST", "PATCH") else {}
-        answer = await client.request(method, f"{path}?surprise=1", headers=ada, **content)
+        body = {"surprise": 1} if method in ("POST", "PATCH") else None
+        answer = await client.request(method, f"{path}?surprise=1", headers=ada, json=body)
         assert "surprise" in wrong(answer)
 
 

@@ -21,6 +21,8 @@ from sqlalchemy.pool import NullPool
 from blog.adapters.database.schema import Schema
 from blog.adapters.embedded_postgres import embedded_postgres
 from blog.container import Container, close
+from blog.entrypoints.http.app import build
+from blog.entrypoints.http.edge import ASGIApp
 from blog.settings import Settings
 from tests.builders import Clock
 from tests.support import quick
@@ -117,3 +119,8 @@ async def container(migrated: URL, clock: Clock) -> AsyncIterator[Container]:
         await connection.execute(text("TRUNCATE users CASCADE"))
     yield container
     await close(container)
+
+
+@pytest.fixture
+def app(container: Container) -> ASGIApp:
+    return build(container)

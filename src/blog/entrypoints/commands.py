@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import signal
 import socket
 import sys
 import tempfile
@@ -19,10 +20,6 @@ from sqlalchemy.exc import DBAPIError
 from blog.container import Container, EmbeddedPostgresError, Schema, SchemaBehind, SchemaState, running_database
 from blog.domain.errors import Unavailable
 from blog.settings import Settings, SettingsError
-
-STOP_SECONDS = 30
-"""How long requests in flight may take to finish once the service is told to stop."""
-
 
 class Failure(Exception):
     """What a command could not do: the thing, the reason, the remedy."""
@@ -56,6 +53,9 @@ def say(sentence: str) -> None:
 
 def serve(*, host: str, port: int, workers: int) -> None:
     """Serve until told to stop, on a database that is up to date."""
+    # Loaded before there are workers, which are forks of this process: one that replaces another is there at once.
+    from blog.entrypoints.http.app import STOP_SECONDS
+
     settings = Settings.load(serving=True)
     _check_address(host, port)
     its_own = settings.database_url is None
@@ -72,7 +72,7 @@ def serve(*, host: str, port: int, workers: int) -> None:
         _tell_workers(settings)
         at = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         say(f"{settings.app_name} serves on {at} (its contract is at {at}/openapi.json). Press Ctrl-C to stop.")
-        Granian(
+        server = Granian(
             "blog.entrypoints.http.app:from_environment",
             factory=True,
             address=host,
@@ -84,7 +84,14 @@ def serve(*, host: str, port: int, workers: int) -> None:
             log_level=LogLevels.warning,
             respawn_failed_workers=True,
             workers_kill_timeout=STOP_SECONDS,
-        ).serve()
+        )
+        _mind_signals(server)
+        try:
+            server.serve()
+        except SystemExit:
+            # Granian takes a worker that heard the signal first, and ended sooner than this process woke, for a crash.
+            if not server.interrupt_signal:
+                raise
     say("Stopped.")
 
 
@@ -147,6 +154,26 @@ def _check_address(host: str, port: int) -> None:
         raise Failure(
             f"Cannot listen on {host} port {port} ({error.strerror}). Stop what uses it, or choose another: --port."
         ) from error
+
+
+def _mind_signals(server: Granian) -> None:
+    """See to what a signal finds between the steps of Granian."""
+
+    def in_worker() -> None:
+        # A fork has this process's handlers, which do nothing in it, until it has set its own: told to stop before
+        # that it would not hear it. It has nothing to finish yet. The rest is for the main process to pass on.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    os.register_at_fork(after_in_child=in_worker)
+    # Granian would start its workers anew when the terminal is closed, and stay.
+    hangup = signal.getsignal(signal.SIGHUP)
+    server.on_startup(
+        lambda: signal.signal(
+            signal.SIGHUP, signal.SIG_IGN if hangup is signal.SIG_IGN else server.signal_handler_interrupt
+        )
+    )
 
 
 def _with_key(settings: Settings) -> Settings:

@@ -1,6 +1,7 @@
 """The application: routes, the parts they need, and the way in and out that all of them share."""
 
 import logging
+import multiprocessing
 import os
 import signal
 import threading
@@ -21,6 +22,9 @@ from blog.entrypoints.http import articles, auth, health, requests, users
 from blog.entrypoints.http.edge import ASGIApp, edge
 from blog.entrypoints.http.problems import HANDLERS
 from blog.settings import Settings
+
+STOP_SECONDS = 30
+"""How long requests in flight may take to finish once the service is told to stop."""
 
 PARTS = ("accounts", "article_queries", "authenticating", "publishing", "readiness", "user_queries")
 
@@ -111,17 +115,20 @@ def from_environment() -> ASGIApp:
     """The application of a worker process, which is told everything by its environment."""
     settings = Settings.load(serving=True)
     logging.basicConfig(level=logging.DEBUG if settings.debug else logging.INFO)
-    _leave_with(os.getppid())
+    if parent := multiprocessing.parent_process():
+        _leave_with(parent.pid)
     return build(Container(settings=settings))
 
 
-def _leave_with(parent: int) -> None:
+def _leave_with(parent: int | None) -> None:
     """End this worker once the process that started it is gone: nobody else would."""
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.2)
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(STOP_SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
