@@ -12,10 +12,11 @@ class Title(str):
     """A line that is not blank, of at most 200 characters. Raises `Invalid`."""
 
     __slots__ = ()
+    MIN: ClassVar[int] = 1
     MAX: ClassVar[int] = 200
 
     def __new__(cls, text: str) -> Self:
-        check_text(text, at_most=cls.MAX)
+        check_text(text, at_least=cls.MIN, at_most=cls.MAX)
         check_not_blank(text)
         return super().__new__(cls, text)
 
@@ -24,10 +25,11 @@ class Content(str):
     """The body of an article: not blank, at most 200,000 characters, lines and tabs allowed. Raises `Invalid`."""
 
     __slots__ = ()
+    MIN: ClassVar[int] = 1
     MAX: ClassVar[int] = 200_000
 
     def __new__(cls, text: str) -> Self:
-        check_text(text, at_most=cls.MAX, layout=True)
+        check_text(text, at_least=cls.MIN, at_most=cls.MAX, layout=True)
         check_not_blank(text)
         return super().__new__(cls, text)
 

@@ -17,6 +17,7 @@ class Email(str):
     """
 
     __slots__ = ()
+    MIN: ClassVar[int] = 3
     MAX: ClassVar[int] = 255
     _SHAPE: ClassVar[re.Pattern[str]] = re.compile(r'[^\s@"(),:;<>\[\\\]]{1,64}@[^\s@."]+(\.[^\s@."]+)*')
 

@@ -18,7 +18,7 @@ from litestar.openapi.spec import Components, OAuthFlow, OAuthFlows, SecuritySch
 
 from blog import __version__
 from blog.container import Container, close
-from blog.entrypoints.http import articles, auth, health, requests, users
+from blog.entrypoints.http import admission, articles, auth, health, users
 from blog.entrypoints.http.edge import ASGIApp, edge
 from blog.entrypoints.http.problems import HANDLERS
 from blog.settings import Settings
@@ -75,17 +75,17 @@ def build(container: Container) -> ASGIApp:
                 **{
                     reader.__name__: Provide(reader, sync_to_thread=False)
                     for reader in (
-                        requests.account,
-                        requests.actor,
-                        requests.viewer,
-                        requests.payload,
-                        requests.parameters,
+                        admission.account,
+                        admission.actor,
+                        admission.viewer,
+                        admission.payload,
+                        admission.parameters,
                     )
                 },
             },
-            guards=[requests.Admission(container.authenticating)],
+            guards=[admission.Admission(container.authenticating)],
             exception_handlers=HANDLERS,
-            request_max_body_size=requests.MAX_BODY,
+            request_max_body_size=admission.MAX_BODY,
             cors_config=CORSConfig(
                 allow_origins=list(settings.backend_cors_origins),
                 allow_methods=["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST"],
@@ -126,8 +126,10 @@ def _leave_with(parent: int | None) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.2)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(STOP_SECONDS)
+        # Again and again, because a worker that is still starting would miss the first one.
+        for _ in range(STOP_SECONDS):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

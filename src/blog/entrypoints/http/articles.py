@@ -10,8 +10,15 @@ from litestar.params import FromPath, SkipValidation
 
 from blog.application.publishing import Publishing
 from blog.application.queries import ArticleQueries, ArticleView
-from blog.domain.articles import ArticleNotFound, Title
-from blog.entrypoints.http.requests import Body, LongContent, Query, contract
+from blog.domain.articles import ArticleNotFound, Content, Title
+from blog.entrypoints.http.contract import Body, Query, contract
+
+
+class LongContent(Content):
+    """The content of an article in this contract: at least 10 characters."""
+
+    __slots__ = ()
+    MIN = 10
 
 
 class NewArticle(Body):

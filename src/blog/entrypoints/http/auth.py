@@ -9,7 +9,7 @@ from litestar.params import SkipValidation
 
 from blog.application.authenticating import Authenticating
 from blog.domain.users import Password
-from blog.entrypoints.http.requests import FORM, Body, contract
+from blog.entrypoints.http.contract import FORM, Body, contract
 
 
 class LoginForm(Body):

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from blog.application.ports import Readiness
-from blog.entrypoints.http.requests import contract
+from blog.entrypoints.http.contract import contract
 
 
 class Health(msgspec.Struct):

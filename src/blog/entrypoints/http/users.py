@@ -8,7 +8,7 @@ from blog.application.accounts import Accounts
 from blog.application.queries import AccountView, ProfileView, UserQueries
 from blog.domain.errors import Invalid
 from blog.domain.users import Email, NewPassword, Password, Username, UserNotFound
-from blog.entrypoints.http.requests import Body, contract
+from blog.entrypoints.http.contract import Body, contract
 
 
 class Registration(Body):

@@ -1,14 +1,13 @@
-"""What a request may hold, and reading it: a handler declares a contract and gets what passed it.
+"""The way in: every request passes here before its handler runs.
 
-Every request passes `Admission` before its handler runs: the token first, then parameters and body, so that errors
-come in one order everywhere, and all that is wrong with a request is said at once.
+The token comes first, then parameters and body, so that errors come in one order everywhere, and all that is wrong
+with a request is said at once.
 """
 
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -16,116 +15,17 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.exceptions import ClientException, HTTPException
 from litestar.handlers import BaseRouteHandler
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Parameter, RequestBody
 
 from blog.application.authenticating import Authenticating
 from blog.application.queries import AccountView
-from blog.domain.articles import Content, Title
-from blog.domain.text import check_text
-from blog.domain.users import Email, InvalidToken, NewPassword, Password, Username
-from blog.entrypoints.http.problems import MEDIA_TYPE, FieldError, InvalidRequest, NotSignedIn, Problem
+from blog.domain.users import InvalidToken
+from blog.entrypoints.http.contract import JSON, OPEN, Body, Contract, MediaType, Query
+from blog.entrypoints.http.problems import FieldError, InvalidRequest, NotSignedIn
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes."""
 
-MediaType = Literal["application/json", "application/x-www-form-urlencoded"]
-JSON: MediaType = "application/json"
-FORM: MediaType = "application/x-www-form-urlencoded"
-
-
-class LongContent(Content):
-    """The content of an article in this contract: at least 10 characters."""
-
-    __slots__ = ()
-    MIN = 10
-
-    def __new__(cls, text: str) -> "LongContent":
-        check_text(text, at_least=cls.MIN, at_most=cls.MAX, layout=True)
-        return super().__new__(cls, text)
-
-
-# The words of the domain as JSON Schema says them.
-VALUES: dict[Any, dict[str, Any]] = {
-    Email: {"type": "string", "format": "email", "maxLength": Email.MAX},
-    Username: {"type": "string", "minLength": Username.MIN, "maxLength": Username.MAX, "pattern": Username.PATTERN},
-    Password: {"type": "string", "format": "password", "maxLength": Password.MAX},
-    NewPassword: {
-        "type": "string",
-        "format": "password",
-        "minLength": NewPassword.MIN,
-        "maxLength": NewPassword.MAX,
-    },
-    Title: {"type": "string", "minLength": 1, "maxLength": Title.MAX},
-    LongContent: {"type": "string", "minLength": LongContent.MIN, "maxLength": LongContent.MAX},
-}
-
-
-class Body(msgspec.Struct, kw_only=True):
-    """A body of a request: its fields, and no others."""
-
-
-class Query(msgspec.Struct, kw_only=True):
-    """The parameters of a query: its fields, each once, and no others."""
-
-
 Fields = TypeVar("Fields", bound=msgspec.Struct)
-
-
-@dataclass(frozen=True, slots=True)
-class Contract:
-    """What one route takes."""
-
-    body: type[Body] | None = None
-    media_type: MediaType = JSON
-    query: type[Query] | None = None
-    signed_in: bool = False
-
-
-OPEN = Contract()
-
-
-class RouteContract(TypedDict):
-    """What a route decorator of Litestar is given of a contract."""
-
-    opt: dict[str, Any]
-    operation_class: type[Operation]
-    security: list[dict[str, list[str]]] | None
-
-
-def contract(
-    *,
-    body: type[Body] | None = None,
-    media_type: MediaType = JSON,
-    query: type[Query] | None = None,
-    signed_in: bool = False,
-    problems: tuple[int, ...] = (),
-) -> RouteContract:
-    """Declare what a route takes, and the problems it answers with beside those that follow from that."""
-    statuses = {401, 422, 500, 503, *problems} | ({400, 413, 415} if body else set())
-
-    @dataclass
-    class ContractOperation(Operation):
-        """An operation that documents its contract."""
-
-        responses: Any = field(default_factory=dict)
-
-        def __post_init__(self) -> None:
-            if body:
-                schema = OpenAPIMediaType(schema=_schema(body))
-                self.request_body = RequestBody(required=True, content={media_type: schema})
-            if query:
-                self.parameters = [*(self.parameters or ()), *_parameters(query)]
-            self.responses = {status: reply for status, reply in self.responses.items() if int(status) < 400}
-            for status in sorted(statuses):
-                self.responses[str(status)] = OpenAPIResponse(
-                    description=Problem.__doc__ or "", content={MEDIA_TYPE: OpenAPIMediaType(schema=_schema(Problem))}
-                )
-
-    return {
-        "opt": {"contract": Contract(body, media_type, query, signed_in)},
-        "operation_class": ContractOperation,
-        "security": [{"bearer": []}] if signed_in else None,
-    }
 
 
 class Admission:
@@ -197,7 +97,7 @@ def _read_query(raw: bytes, model: type[Query], errors: list[FieldError]) -> Que
 
 
 async def _read_body(
-    connection: ASGIConnection[Any, Any, Any, Any], model: type[Body], media_type: str, errors: list[FieldError]
+    connection: ASGIConnection[Any, Any, Any, Any], model: type[Body], media_type: MediaType, errors: list[FieldError]
 ) -> Body | None:
     assert isinstance(connection, Request)  # noqa: S101 - a route with a body is an HTTP route
     _check_media_type(connection, media_type)
@@ -291,37 +191,3 @@ def _pointer(name: str, detail: str) -> FieldError:
 
 def _parameter(name: str, detail: str) -> FieldError:
     return FieldError(parameter=name[:100], detail=detail)
-
-
-def _schema(model: type[Any]) -> Any:  # noqa: ANN401
-    """The JSON Schema of a model, whole."""
-    schema = msgspec.json.schema(model, schema_hook=VALUES.__getitem__)
-    definitions = schema.pop("$defs")
-
-    def resolve(part: Any) -> Any:  # noqa: ANN401
-        if isinstance(part, dict):
-            if reference := part.get("$ref"):
-                return resolve(definitions[reference.rpartition("/")[2]])
-            return {
-                key: resolve(value) for key, value in part.items() if key != "title" or not isinstance(value, str)
-            }
-        return [resolve(item) for item in part] if isinstance(part, list) else part
-
-    resolved = resolve(schema)
-    if issubclass(model, Body):
-        resolved["additionalProperties"] = False
-    return resolved
-
-
-def _parameters(model: type[Query]) -> list[Parameter]:
-    properties = _schema(model)["properties"]
-    return [
-        Parameter(
-            name=this.encode_name,
-            param_in="query",
-            required=this.required,
-            description=properties[this.encode_name].pop("description", None),
-            schema=properties[this.encode_name],
-        )
-        for this in msgspec.structs.fields(model)
-    ]
