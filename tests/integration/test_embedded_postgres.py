@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -226,8 +226,9 @@ def test_data_survive_when_everything_is_killed_and_the_numbers_are_given_to_oth
         url = said(owner)[-1]
         ask(url, "INSERT INTO kept VALUES ('killed')")
         owner.send_signal(signal.SIGSTOP)
-        for pid in offspring(owner.pid):
-            os.kill(pid, signal.SIGKILL)
+        for pid in sorted(offspring(owner.pid)):  # the supervisor first
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     assert eventually(lambda: is_free(used))
     left_over = cluster_in(used) / "postmaster.pid"
     left_over.write_text(left_over.read_text().replace(left_over.read_text().split()[0], str(os.getpid()), 1))
@@ -271,7 +272,7 @@ def test_a_socket_that_no_url_can_name_moves_to_a_private_folder(copied: Path, n
     try:
         refuses(data_dir, f"{sockets}.* is not private")
         sockets.rmdir()
-        sockets.symlink_to(data_dir)
+        sockets.symlink_to(cluster_in(data_dir))
         refuses(data_dir, f"{sockets}.* is not private")
     finally:
         sockets.unlink()
@@ -307,7 +308,10 @@ def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path) -> None:
 def test_a_server_that_does_not_start_tells_the_reason_at_once(copied: Path) -> None:
     with (cluster_in(copied) / "postgresql.conf").open("a") as settings:
         settings.write("nonsense = on\n")
+    (copied / "postgresql.lock").write_text("what an owner before us left")
+    asked = time.monotonic()
     refuses(copied, r"does not start .*contains errors.*postgresql\.log")
+    assert time.monotonic() - asked < 10
     assert is_free(copied)
 
 
@@ -316,6 +320,7 @@ def test_a_holder_of_the_lock_that_never_answers_is_not_waited_for_for_ever(
 ) -> None:
     monkeypatch.setattr(launcher, "_PATIENCE", 0.2)
     with (copied / "postgresql.lock").open("w") as lock:
+        print(cluster_in(copied), end="", file=lock, flush=True)
         fcntl.flock(lock, fcntl.LOCK_EX)
         refuses(copied, f"{copied} has not answered")
 
