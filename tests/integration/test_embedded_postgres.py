@@ -268,7 +268,8 @@ def test_a_socket_that_no_url_can_name_moves_to_a_private_folder(copied: Path, n
         assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
         with process(data_dir) as attached:
             assert said(attached) == [url]
-    sockets.chmod(0o755)
+    assert not sockets.exists()
+    sockets.mkdir(mode=0o755)
     try:
         refuses(data_dir, f"{sockets}.* is not private")
         sockets.rmdir()

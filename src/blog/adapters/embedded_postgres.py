@@ -52,16 +52,16 @@ _SETTINGS = {
 }
 _CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
-# Arguments: the lock file, then the server's command. Standard input ends when the owner does, however it ends. It is
-# kept as descriptor 1, which can't be the lock's. The lock file is empty until the server has been ready: dying
-# before that is a failed start, dying later a reason to start again. The interrupt asks for a fast shutdown, and is
-# repeated because a server that was started this very moment ignores it. SIGTERM is left to the owner, because
-# managers of services send it to every process at once.
+# Arguments: the lock file, the socket's folder, then the server's command. Standard input ends when the owner does,
+# however it ends; it is kept as descriptor 1, which can't be the lock's. The lock file is empty until the server has
+# been ready: dying before that is a failed start, dying later a reason to start again. The interrupt asks for a fast
+# shutdown, and is repeated because a server that was started this very moment ignores it. SIGTERM is left to the
+# owner, because managers of services send it to every process at once. A folder that was made for the socket goes
+# last, while the lock is still held; data that the socket lies in are no empty folder.
 _SUPERVISOR = """
 trap '' TERM
-lock=$1
-pause=0.2
-shift
+lock=$1 sockets=$2 pause=0.2
+shift 2
 exec 1<&0
 while :; do
     "$@" >&2 &
@@ -70,11 +70,12 @@ while :; do
     watch=$!
     wait $server
     kill -USR1 $watch 2>/dev/null
-    wait $watch 2>/dev/null && exit 0
-    [ -s "$lock" ] || exit 1
+    wait $watch 2>/dev/null && break
+    [ -s "$lock" ] || break
     sleep $pause
     pause=1
 done
+rmdir "$sockets" 2>/dev/null
 """
 
 
@@ -107,8 +108,9 @@ def embedded_postgres(
         finally:
             os.close(lock)
     except OSError as error:
+        reason = f"{error.strerror}: {error.filename}" if error.filename else error
         raise EmbeddedPostgresError(
-            f"PostgreSQL cannot keep its data in {data_dir} ({error.strerror}: {error.filename}): make that a folder "
+            f"PostgreSQL cannot keep its data in {data_dir} ({reason}): make that a folder "
             f"with room that this user may write to, {_ELSEWHERE}."
         ) from error
     try:
@@ -168,15 +170,13 @@ def _start(
 
     say(f"Starting PostgreSQL {programs.major} …")
     log_file = data_dir / "postgresql.log"
-    if log_file.exists() and log_file.stat().st_size > _LOG_LIMIT:
-        log_file.replace(f"{log_file}.1")
-    log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = _open_log(log_file)
     try:
         said_before = os.fstat(log).st_size
         settings = {**settings, "unix_socket_directories": f'"{sockets}"'}
         postgres = [str(programs.folder / "postgres"), "-D", str(cluster), *_options(settings)]
         server = programs.spawn(
-            ["/bin/sh", "-c", _SUPERVISOR, "supervisor", data_dir / "postgresql.lock", *postgres],
+            ["/bin/sh", "-c", _SUPERVISOR, "supervisor", data_dir / "postgresql.lock", sockets, *postgres],
             stdout=subprocess.DEVNULL,
             stderr=log,
         )
@@ -199,6 +199,13 @@ def _start(
         _stop(server)
         raise
     return server, str(sockets)
+
+
+def _open_log(file: Path) -> int:
+    """Add to the server's log, or begin another when it has grown; the one before that is forgotten."""
+    if file.exists() and file.stat().st_size > _LOG_LIMIT:
+        file.replace(f"{file}.1")
+    return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
