@@ -7,6 +7,7 @@ import pytest
 
 from blog.container import Container
 from blog.entrypoints.http.edge import ASGIApp
+from blog.testing import Storage
 from tests.builders import NOON, Clock
 
 pytest.register_assert_rewrite("tests.contracts")
@@ -29,3 +30,13 @@ async def client(app: ASGIApp, container: Container) -> AsyncIterator[httpx.Asyn
     """The API of the blog under test, without a network between."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://blog.test") as client:
         yield client
+
+
+@pytest.fixture
+def storage(container: Container) -> Storage:
+    """What the blog under test is kept in."""
+    return Storage(
+        transaction=container.transaction,
+        articles=container.article_queries(),
+        users=container.user_queries(),
+    )

@@ -1,7 +1,7 @@
 """The contracts, kept in PostgreSQL."""
 
+from blog.testing import StorageContract
 from tests.contracts.api import ArticlesContract, HttpContract, LoginContract, UsersContract, ada, bob
-from tests.contracts.storage import StorageContract
 
 __all__ = ["ada", "bob"]
 
