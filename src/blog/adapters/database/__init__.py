@@ -2,6 +2,6 @@
 
 from blog.adapters.database.engine import Database
 from blog.adapters.database.queries import DatabaseArticleQueries, DatabaseUserQueries
-from blog.adapters.database.transaction import DatabaseTransaction
+from blog.adapters.database.transaction import DatabaseTransaction, JoinedTransaction
 
-__all__ = ["Database", "DatabaseArticleQueries", "DatabaseTransaction", "DatabaseUserQueries"]
+__all__ = ["Database", "DatabaseArticleQueries", "DatabaseTransaction", "DatabaseUserQueries", "JoinedTransaction"]

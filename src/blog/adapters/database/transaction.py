@@ -16,7 +16,10 @@ class DatabaseTransaction:
     """One transaction of PostgreSQL on a connection of its own, at its default isolation (read committed)."""
 
     def __init__(self, database: Database) -> None:
-        self._connection: AsyncConnection = database.engine.connect()
+        self._work_on(database.engine.connect())
+
+    def _work_on(self, connection: AsyncConnection) -> None:
+        self._connection = connection
         self.users = DatabaseUsers(self.execute)
         self.articles = DatabaseArticles(self.execute)
 
@@ -44,3 +47,23 @@ class DatabaseTransaction:
         """Run one statement of the transaction. Raises `Unavailable`."""
         with naming_errors():
             return await self._connection.execute(statement, parameters)
+
+
+class JoinedTransaction(DatabaseTransaction):
+    """A part of a transaction that an embedding service began and will end.
+
+    Leaving the block keeps nothing by itself: what was done in it stays or goes with the whole. An exception undoes
+    this part alone (a savepoint), so that the service may answer a refusal and go on.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._work_on(connection)
+
+    async def __aenter__(self) -> Self:
+        with naming_errors():
+            self._savepoint = await self._connection.begin_nested()
+        return self
+
+    async def _end(self, *, keep: bool) -> None:
+        with naming_errors():
+            await (self._savepoint.commit() if keep else self._savepoint.rollback())

@@ -1,0 +1,59 @@
+"""Use cases inside a transaction of the embedding service's own."""
+
+import pytest
+from sqlalchemy import text
+
+from blog import Accounts, Content, Email, NewPassword, Publishing, Title, Username
+from blog.adapters.database import JoinedTransaction
+from blog.container import Container
+from blog.domain.articles import ArticleNotFound
+from tests.builders import Clock
+
+
+class Interrupted(Exception): ...
+
+
+async def test_what_a_use_case_did_stays_or_goes_with_the_whole(container: Container, clock: Clock) -> None:
+    engine, queries = container.database().engine, container.article_queries()
+    async with engine.begin() as connection:
+        accounts = Accounts(transaction=lambda: JoinedTransaction(connection), hasher=container.hasher(), now=clock)
+        ada = await accounts.register(
+            email=Email("a@b.c"), username=Username("ada"), password=NewPassword("correct horse")
+        )
+    assert (await container.user_queries().account(ada.id)) == ada
+
+    for outcome in (Interrupted, None):
+        try:
+            async with engine.begin() as connection:
+                # A table of the service's own; of this transaction alone, to leave the tests' database as it was.
+                await connection.execute(text("CREATE TEMPORARY TABLE paid (article bigint) ON COMMIT DROP"))
+                publishing = Publishing(transaction=lambda: JoinedTransaction(connection), now=clock)
+                article = await publishing.write(actor=ada.id, title=Title("T"), content=Content("C"), published=True)
+                await connection.execute(text("INSERT INTO paid VALUES (:article)"), {"article": article.id})
+                with pytest.raises(ArticleNotFound):
+                    await queries.get(article.id, viewer=ada.id)
+                if outcome:
+                    raise outcome
+        except Interrupted:
+            with pytest.raises(ArticleNotFound):
+                await queries.get(article.id, viewer=ada.id)
+        else:
+            assert await queries.get(article.id, viewer=None) == article
+
+
+async def test_a_refusal_undoes_its_own_part_alone(container: Container, clock: Clock) -> None:
+    engine = container.database().engine
+    async with engine.begin() as connection:
+        accounts = Accounts(transaction=lambda: JoinedTransaction(connection), hasher=container.hasher(), now=clock)
+        kept: list[str] = []
+        for name in ("ada", "bob", "ADA", "cat"):
+            try:
+                account = await accounts.register(
+                    email=Email(f"{name}@b.c"), username=Username(name), password=NewPassword("correct horse")
+                )
+                kept.append(account.username)
+            except Exception as refusal:
+                kept.append(type(refusal).__name__)
+    assert kept == ["ada", "bob", "EmailTaken", "cat"]
+    for name in ("ada", "bob", "cat"):
+        assert (await container.user_queries().profile(Username(name))).username == name
