@@ -72,7 +72,7 @@ fi
 
 if [ -e .venv ] && ! [ -w .venv ]; then fail 'Another user made .venv: remove it as that user, then run make again.'; fi
 
-log=$(mktemp) ticker=
+log=$(mktemp "${TMPDIR:-/tmp}/blog.XXXXXX") ticker=
 begin() {
     printf '%s ...' "$1"
     ( while sleep 1 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do printf .; done ) 9<&- &
