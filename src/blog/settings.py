@@ -3,8 +3,9 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from dotenv import dotenv_values
@@ -72,6 +73,19 @@ def _origins(value: str) -> tuple[str, ...]:
     return tuple(origins)
 
 
+def _networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"must be addresses or networks, apart by commas ({error})") from None
+
+
+def _log_format(value: str) -> str:
+    if value not in ("auto", "console", "json"):
+        raise ValueError("must be auto, console or json")
+    return value
+
+
 def _folder(value: str) -> Path:
     return Path(value).expanduser().absolute()
 
@@ -98,6 +112,12 @@ class Settings:
     access_token_expire_minutes: int = setting(_between(1, 525_600), "30", "Minutes that a token is good for.")
     backend_cors_origins: tuple[str, ...] = setting(
         _origins, "http://localhost:3000", "Origins, apart by commas, whose pages may call the API from a browser."
+    )
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
+        _networks, "", "Addresses or networks, apart by commas, of proxies whose X-Forwarded-For is believed."
+    )
+    log_format: Literal["auto", "console", "json"] = setting(
+        _log_format, "auto", "How logs look: console, json, or auto: console on a terminal."
     )
     blog_data_dir: Path = setting(
         _folder, str(user_data_path("blog")), "Folder of the blog's own PostgreSQL and key; by default the user's."

@@ -20,6 +20,7 @@ THIRD_PARTY = {
     "msgspec",
     "platformdirs",
     "sqlalchemy",
+    "structlog",
     "uvloop",
 }
 

@@ -40,7 +40,7 @@ async def exchange(incoming: list[Message], headers: Headers, method: str = "POS
             read_before = read
         sent.append(message)
 
-    await edge(refuse)({"type": "http", "method": method, "headers": headers}, receive, send)
+    await edge(refuse)({"type": "http", "method": method, "path": "/", "headers": headers}, receive, send)
     return sent, read_before
 
 

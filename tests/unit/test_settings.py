@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,8 @@ def test_with_nothing_set_everything_has_a_default() -> None:
     assert settings.algorithm == "HS256"
     assert settings.access_token_expire_minutes == 30
     assert settings.backend_cors_origins == ("http://localhost:3000",)
+    assert settings.trusted_proxies == ()
+    assert settings.log_format == "auto"
     assert settings.blog_data_dir.is_absolute()
 
 
@@ -38,6 +41,8 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         ALGORITHM="HS512",
         ACCESS_TOKEN_EXPIRE_MINUTES="5",
         BACKEND_CORS_ORIGINS="https://a.example/, http://b.example:8080",
+        TRUSTED_PROXIES="10.0.0.1, fd00::/8",
+        LOG_FORMAT="json",
         BLOG_DATA_DIR=str(tmp_path),
         DATABASE_POOL_SIZE="3",
         DATABASE_TIMEOUT_SECONDS="7",
@@ -51,6 +56,8 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     assert (settings.secret_key, settings.algorithm) == ("k" * 64, "HS512")
     assert settings.access_token_expire_minutes == 5
     assert settings.backend_cors_origins == ("https://a.example", "http://b.example:8080")
+    assert settings.trusted_proxies == (ip_network("10.0.0.1/32"), ip_network("fd00::/8"))
+    assert settings.log_format == "json"
     assert settings.blog_data_dir == tmp_path
     assert (settings.database_pool_size, settings.database_timeout_seconds) == (3, 7)
 
@@ -89,6 +96,9 @@ def test_several_hosts_of_one_database_stay_several() -> None:
         ("BACKEND_CORS_ORIGINS", "example.org"),
         ("BACKEND_CORS_ORIGINS", "https://a.example/path"),
         ("BACKEND_CORS_ORIGINS", "[1"),
+        ("TRUSTED_PROXIES", "proxy.example.org"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("LOG_FORMAT", "xml"),
         ("DATABASE_POOL_SIZE", "many"),
         ("DATABASE_TIMEOUT_SECONDS", "-1"),
     ],

@@ -33,6 +33,8 @@ class Database:
             pool_timeout=timeout,
             # A restarted server is noticed before a statement is lost to it.
             pool_pre_ping=True,
+            # An error's text ends in the log, where addresses and hashes have no place.
+            hide_parameters=True,
             connect_args={
                 "timeout": timeout,
                 # The server's deadline comes first; this one is for a server that has gone silent.

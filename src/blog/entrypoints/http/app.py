@@ -1,6 +1,5 @@
 """The application: routes, the parts they need, and the way in and out that all of them share."""
 
-import logging
 import multiprocessing
 import os
 import signal
@@ -18,6 +17,7 @@ from litestar.openapi.spec import Components, OAuthFlow, OAuthFlows, SecuritySch
 
 from blog import __version__
 from blog.container import Container, close
+from blog.entrypoints import logs
 from blog.entrypoints.http import admission, articles, auth, health, users
 from blog.entrypoints.http.edge import ASGIApp, edge
 from blog.entrypoints.http.problems import HANDLERS
@@ -107,14 +107,15 @@ def build(container: Container) -> ASGIApp:
             ),
             lifespan=[lifespan],
             logging_config=None,
-        )
+        ),
+        proxies=settings.trusted_proxies,
     )
 
 
 def from_environment() -> ASGIApp:
     """The application of a worker process, which is told everything by its environment."""
     settings = Settings.load(serving=True)
-    logging.basicConfig(level=logging.DEBUG if settings.debug else logging.INFO)
+    logs.configure(log_format=settings.log_format, debug=settings.debug)
     if parent := multiprocessing.parent_process():
         _leave_with(parent.pid)
     return build(Container(settings=settings))

@@ -1,8 +1,15 @@
 """What holds for every exchange, whatever the route."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
+from uuid import uuid4
+
+from structlog.contextvars import bound_contextvars
+
+from blog.entrypoints.http.forwarded import Forwarded, Network
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -12,24 +19,31 @@ ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 DRAIN_BYTES = 64 * 1024 * 1024
 DRAIN_SECONDS = 10.0
 
+log = logging.getLogger("blog.access")
 
-def edge(app: ASGIApp) -> ASGIApp:
+
+def edge(app: ASGIApp, *, proxies: Collection[Network] = ()) -> ASGIApp:
     """Wrap the application.
 
+    - Every request has an id, which its reply (`X-Request-ID`) and its log lines carry. A proxy may say it, and the
+      client's address, if it is one of `proxies`; nobody else is believed.
     - HEAD is GET without the body (RFC 9110, section 9.3.2).
     - A reply that comes before the whole body was read waits until the rest has gone by, or the client, still busy
       sending, would see its connection reset and never the reply. Within bounds: a body without an end is cut off.
     - No reply is to be guessed into another type (`X-Content-Type-Options`).
     """
+    forwarded = Forwarded(proxies)
 
     async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        is_head = scope["method"] == "HEAD"
+        began = time.perf_counter()
+        headers = dict(scope["headers"])
+        method, is_head, status = scope["method"], scope["method"] == "HEAD", 500
         if is_head:
             scope["method"] = "GET"
-        headers = dict(scope["headers"])
+        request_id = forwarded.apply(scope, headers) or uuid4().hex
         # A client that asked first (Expect: 100-continue) sends nothing until it is told to.
         unread = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
         asked = b"expect" in headers
@@ -51,16 +65,38 @@ def edge(app: ASGIApp) -> ASGIApp:
                 return
 
         async def sending(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 if unread and not asked:
                     await drain()
-                message["headers"] = [*message["headers"], (b"x-content-type-options", b"nosniff")]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-content-type-options", b"nosniff"),
+                    (b"x-request-id", request_id.encode()),
+                ]
             elif is_head:
                 if message.get("more_body"):
                     return
                 message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)
 
-        await app(scope, receiving, sending)
+        with bound_contextvars(request_id=request_id):
+            try:
+                await app(scope, receiving, sending)
+            finally:
+                # As it came over the wire: what a client put into a path stays encoded.
+                path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+                log.log(
+                    logging.DEBUG if path.startswith("/health/") else logging.INFO,
+                    "%s %s",
+                    method,
+                    path,
+                    extra={
+                        "status": status,
+                        "milliseconds": round((time.perf_counter() - began) * 1000, 1),
+                        "client": scope["client"][0] if scope.get("client") else None,
+                    },
+                )
 
     return wrapped

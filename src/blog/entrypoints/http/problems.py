@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from structlog.contextvars import get_contextvars
 
 from blog.domain.errors import BlogError, Conflict, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 from blog.domain.users import InvalidToken
@@ -78,6 +79,7 @@ def problem(
     status: int, detail: str, *, errors: list[FieldError] | None = None, headers: Mapping[str, str] | None = None
 ) -> Response[bytes]:
     """A problem as a reply."""
+    status = int(status)
     title = TITLES.get(HTTPStatus(status), HTTPStatus(status).phrase)
     content = Problem(title=title, status=status, detail=detail, errors=errors)
     return Response(msgspec.json.encode(content), media_type=MEDIA_TYPE, status_code=status, headers=headers)
@@ -107,9 +109,10 @@ def not_understood(_: Request[Any, Any, Any], error: HTTPException) -> Response[
 
 
 def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """A fault of ours: nothing to the caller, everything to the log."""
-    log.error("Unexpected fault in %s %s", request.method, request.url.path, exc_info=error)
-    return problem(500, "Something went wrong on our side.")
+    """A fault of ours: nothing to the caller but where to find it in the log."""
+    log.error("Unexpected fault in %s", request.scope["path_template"], exc_info=error)
+    request_id = get_contextvars().get("request_id")
+    return problem(500, f"Something went wrong on our side; our log knows it as {request_id}.")
 
 
 HANDLERS: dict[int | type[Exception], Any] = {
