@@ -10,13 +10,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CONTROL_BUT_LAYOUT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def check_text(text: str, *, at_least: int = 0, at_most: int, layout: bool = False) -> None:
+def check_text(text: str, *, at_least: int, at_most: int, layout: bool = False) -> None:
     """Refuse a text of the wrong length (in Unicode code points) or with control characters in it.
 
     With `layout`, line breaks and tabs are allowed. Raises `Invalid`.
     """
     if len(text) < at_least:
-        raise Invalid(f"Must be at least {at_least} character{'s' * (at_least != 1)} long.")
+        raise Invalid("Must not be empty." if at_least == 1 else f"Must be at least {at_least} characters long.")
     if len(text) > at_most:
         raise Invalid(f"Must be at most {at_most} characters long.")
     if found := (_CONTROL_BUT_LAYOUT if layout else _CONTROL).search(text):

@@ -22,11 +22,11 @@ class Email(str):
     _SHAPE: ClassVar[re.Pattern[str]] = re.compile(r'[^\s@"(),:;<>\[\\\]]{1,64}@[^\s@."]+(\.[^\s@."]+)*')
 
     def __new__(cls, address: str) -> Self:
-        check_text(address, at_most=cls.MAX)
+        check_text(address, at_least=cls.MIN, at_most=cls.MAX)
         if not cls._SHAPE.fullmatch(address):
             raise Invalid("Must be an e-mail address, such as ada@example.org.")
         # Some characters unfold into many; the key has the same bound, because it is what an index holds.
-        check_text(_key(address), at_most=cls.MAX)
+        check_text(_key(address), at_least=cls.MIN, at_most=cls.MAX)
         return super().__new__(cls, address)
 
     @property

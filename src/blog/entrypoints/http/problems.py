@@ -94,7 +94,8 @@ def refused(_: Request[Any, Any, Any], error: BlogError) -> Response[bytes]:
         headers["WWW-Authenticate"] = f'Bearer realm="blog"{"," if code else ""}{code}'
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after)
-        log.warning("Unavailable: %s", error, exc_info=error.__cause__)
+        # A line and no traceback: in an outage every request comes by here.
+        log.warning("%s Cause: %r", error, error.__cause__)
     return problem(status, str(error), errors=getattr(error, "errors", None), headers=headers)
 
 
