@@ -207,6 +207,20 @@ class LoginContract:
         answer = await client.post("/auth/login", data={"username": "Ada", "password": PASSWORD} | form)
         assert answer.status_code == 200
 
+    async def test_a_client_may_name_itself_where_tokens_are_and_nowhere_else(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        """RFC 6749, section 2.3.1."""
+        await register(client, "Ada")
+        for basic in ("Basic Og==", "basic Y2xpZW50OnNlY3JldA==", "Basic"):
+            headers = {"Authorization": basic}
+            form = {"username": "Ada", "password": PASSWORD}
+            assert (await client.post("/auth/login", data=form, headers=headers)).status_code == 200
+            for path in ("/users/me", "/articles"):
+                assert problem(await client.get(path, headers=headers), 401)
+        answer = await client.post("/auth/login", data=form, headers={"Authorization": "Bearer x"})
+        assert problem(answer, 401)["detail"] == "Could not validate credentials"
+
     async def test_a_wrong_name_and_a_wrong_password_are_one_answer(self, client: httpx.AsyncClient) -> None:
         await register(client, "Ada")
         answers = [

@@ -38,7 +38,7 @@ class Admission:
         """Raises `InvalidToken`, `NotSignedIn`, what a body that cannot be read raises, and `InvalidRequest`."""
         terms: Contract = handler.opt.get("contract", OPEN)
         scope = connection.scope
-        scope["user"] = await self._identify(connection)
+        scope["user"] = await self._identify(connection, terms)
         if terms.signed_in and scope["user"] is None:
             raise NotSignedIn
         errors: list[FieldError] = []
@@ -49,11 +49,13 @@ class Admission:
         if errors:
             raise InvalidRequest(errors)
 
-    async def _identify(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AccountView | None:
+    async def _identify(self, connection: ASGIConnection[Any, Any, Any, Any], terms: Contract) -> AccountView | None:
         authorization = connection.headers.get("authorization")
         if authorization is None:
             return None
         scheme, _, token = authorization.partition(" ")
+        if scheme.lower() == "basic" and terms.client_may_authenticate:
+            return None
         if scheme.lower() != "bearer":
             raise InvalidToken
         return await self._authenticating().identify(token.strip())

@@ -32,7 +32,12 @@ class Token(msgspec.Struct, kw_only=True):
     token_type: Literal["bearer"] = "bearer"  # noqa: S105
 
 
-@post("/auth/login", status_code=200, tags=["auth"], **contract(body=LoginForm, media_type=FORM))
+@post(
+    "/auth/login",
+    status_code=200,
+    tags=["auth"],
+    **contract(body=LoginForm, media_type=FORM, client_may_authenticate=True),
+)
 async def log_in(
     payload: NamedDependency[SkipValidation[LoginForm]],
     authenticating: NamedDependency[SkipValidation[Authenticating]],

@@ -32,6 +32,8 @@ class Contract:
     media_type: MediaType = JSON
     query: type[Query] | None = None
     signed_in: bool = False
+    client_may_authenticate: bool = False
+    """Whether an OAuth 2.0 client may name itself by HTTP Basic (RFC 6749, section 2.3.1); who it is, is not asked."""
 
 
 OPEN = Contract()
@@ -51,6 +53,7 @@ def contract(
     media_type: MediaType = JSON,
     query: type[Query] | None = None,
     signed_in: bool = False,
+    client_may_authenticate: bool = False,
     problems: tuple[int, ...] = (),
 ) -> RouteContract:
     """Declare what a route takes, and the problems it answers with beside those that follow from that."""
@@ -75,7 +78,7 @@ def contract(
                 )
 
     return {
-        "opt": {"contract": Contract(body, media_type, query, signed_in)},
+        "opt": {"contract": Contract(body, media_type, query, signed_in, client_may_authenticate)},
         "operation_class": ContractOperation,
         "security": [{"bearer": []}] if signed_in else None,
     }
