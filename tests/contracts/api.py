@@ -660,6 +660,22 @@ class HttpContract:
         assert problem(await client.post("/articles", content=chunks(65), headers=headers), 413)
         assert problem(await client.post("/articles", content=at_limit + b" "), 401)
 
+    async def test_a_body_that_does_not_arrive_is_not_waited_for_for_ever(
+        self, client: httpx.AsyncClient, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("blog.entrypoints.http.admission.BODY_SECONDS", 0.05)
+        monkeypatch.setattr("blog.entrypoints.http.edge.DRAIN_SECONDS", 0.05)
+
+        async def stalling() -> Any:
+            yield b'{"title":'
+            await asyncio.Event().wait()
+
+        answer = await client.post(
+            "/articles", content=stalling(), headers=ada | {"Content-Type": "application/json"}
+        )
+        assert problem(answer, 408)
+        assert answer.headers["connection"] == "close"
+
     @pytest.mark.parametrize("path", ["/articles", "/users/Ada", "/health/live", "/openapi.json", "/health/ready"])
     async def test_head_is_get_without_the_body(
         self, client: httpx.AsyncClient, ada: dict[str, str], path: str
@@ -769,7 +785,7 @@ class HttpContract:
         assert {parameter["name"] for parameter in listing} == {"skip", "limit"}
         login = document["paths"]["/auth/login"]["post"]["requestBody"]["content"]
         assert set(login) == {"application/x-www-form-urlencoded"}
-        assert document["components"]["securitySchemes"]["bearer"]["flows"]["password"]["tokenUrl"] == "/auth/login"
+        assert document["components"]["securitySchemes"]["password"]["flows"]["password"]["tokenUrl"] == "/auth/login"
 
     async def test_a_fault_says_nothing_to_the_caller_and_everything_to_the_log(
         self, client: httpx.AsyncClient, container: Container, caplog: pytest.LogCaptureFixture

@@ -4,6 +4,7 @@ The token comes first, then parameters and body, so that errors come in one orde
 with a request is said at once.
 """
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -24,6 +25,9 @@ from blog.entrypoints.http.problems import FieldError, InvalidRequest, NotSigned
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes."""
+
+BODY_SECONDS = 60.0
+"""How long a body may take to arrive."""
 
 Fields = TypeVar("Fields", bound=msgspec.Struct)
 
@@ -103,7 +107,13 @@ async def _read_body(
 ) -> Body | None:
     assert isinstance(connection, Request)  # noqa: S101 - a route with a body is an HTTP route
     _check_media_type(connection, media_type)
-    raw = await connection.body()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            raw = await connection.body()
+    except TimeoutError:
+        raise HTTPException(
+            status_code=408, detail="The body did not arrive in time.", headers={"Connection": "close"}
+        ) from None
     try:
         given = msgspec.json.decode(raw) if media_type == JSON else _read_pairs(raw, errors, _pointer)
     except UnicodeDecodeError:
