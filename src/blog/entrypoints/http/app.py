@@ -9,16 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from litestar import Litestar, Request, Router, get
+from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.spec import Components, OAuthFlow, OAuthFlows, SecurityScheme
 
-from blog import __version__
 from blog.container import Container, close
 from blog.entrypoints import logs
-from blog.entrypoints.http import admission, articles, auth, health, users
+from blog.entrypoints.http import admission, articles, auth, health, openapi, users
 from blog.entrypoints.http.edge import ASGIApp, edge
 from blog.entrypoints.http.problems import HANDLERS
 from blog.settings import Settings
@@ -29,17 +26,20 @@ STOP_SECONDS = 30
 PARTS = ("accounts", "article_queries", "authenticating", "publishing", "readiness", "user_queries")
 
 
-class NoRouter(Router):
-    """Litestar's own documentation routes answer in HTML; ours are below."""
-
-    def register(self, value: Any) -> list[Any]:  # noqa: ANN401, ARG002
-        return []
-
-
-@get("/openapi.json", include_in_schema=False, sync_to_thread=False)
-def show_openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
-    """The contract, as an OpenAPI document."""
-    return request.app.openapi_schema.to_schema()
+ROUTES = (
+    users.register,
+    users.show_me,
+    users.delete_me,
+    users.show_profile,
+    auth.log_in,
+    articles.list_articles,
+    articles.show_article,
+    articles.write_article,
+    articles.edit_article,
+    articles.delete_article,
+    health.show_live,
+    health.show_ready,
+)
 
 
 def build(container: Container) -> ASGIApp:
@@ -55,21 +55,7 @@ def build(container: Container) -> ASGIApp:
 
     return edge(
         Litestar(
-            route_handlers=[
-                users.register,
-                users.show_me,
-                users.delete_me,
-                users.show_profile,
-                auth.log_in,
-                articles.list_articles,
-                articles.show_article,
-                articles.write_article,
-                articles.edit_article,
-                articles.delete_article,
-                health.show_live,
-                health.show_ready,
-                show_openapi,
-            ],
+            route_handlers=[*ROUTES, openapi.serve(settings.app_name, ROUTES)],
             dependencies={
                 **{name: _part(getattr(container, name)) for name in PARTS},
                 **{
@@ -92,19 +78,7 @@ def build(container: Container) -> ASGIApp:
                 allow_headers=["Authorization", "Content-Type"],
                 expose_headers=["Location", "Link", "ETag", "Retry-After"],
             ),
-            openapi_config=OpenAPIConfig(
-                title=settings.app_name,
-                version=__version__,
-                openapi_router=NoRouter("/", route_handlers=[]),
-                components=Components(
-                    security_schemes={
-                        "bearer": SecurityScheme(
-                            type="oauth2",
-                            flows=OAuthFlows(password=OAuthFlow(token_url="/auth/login", scopes={})),  # noqa: S106
-                        )
-                    }
-                ),
-            ),
+            openapi_config=None,
             lifespan=[lifespan],
             logging_config=None,
         ),

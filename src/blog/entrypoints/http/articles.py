@@ -10,8 +10,8 @@ from litestar.params import FromPath, SkipValidation
 
 from blog.application.publishing import Publishing
 from blog.application.queries import ArticleQueries, ArticleView
-from blog.domain.articles import ArticleNotFound, Content, Title
-from blog.entrypoints.http.contract import Body, Query, contract
+from blog.domain.articles import ArticleNotFound, Content, NotTheAuthor, Title
+from blog.entrypoints.http.contract import Body, Contract, Path, Query
 
 
 class LongContent(Content):
@@ -44,6 +44,12 @@ class Page(Query):
     limit: Annotated[int, msgspec.Meta(ge=1, le=100, description="How many to show at most.")] = 100
 
 
+class ArticlePath(Path):
+    """Which article."""
+
+    article_id: Annotated[int, msgspec.Meta(ge=1, le=10**18 - 1, description="The `id` of an article.")]
+
+
 def article_number(article_id: FromPath[str]) -> int:
     """The number in the path; whatever is none names no article. An id fits in 64 bits."""
     if not re.fullmatch(r"[0-9]{1,18}", article_id):
@@ -54,28 +60,43 @@ def article_number(article_id: FromPath[str]) -> int:
 ARTICLE = {"article": Provide(article_number, sync_to_thread=False)}
 
 
-@get("/articles", tags=["articles"], **contract(query=Page))
+@get("/articles", tags=["articles"], contract=Contract(query=Page, headers=("Link",)))
 async def list_articles(
     parameters: NamedDependency[SkipValidation[Page]],
     viewer: NamedDependency[int | None],
     article_queries: NamedDependency[SkipValidation[ArticleQueries]],
 ) -> Response[list[ArticleView]]:
-    """The published articles and your own drafts, the newest first."""
+    """The published articles and your own drafts, the newest first.
+
+    `Link` leads to the pages before and after this one, where there are any.
+    """
     page = await article_queries.page(viewer=viewer, skip=parameters.skip, limit=parameters.limit)
     return Response(list(page.articles), headers=_links(parameters, more=page.more))
 
 
-@get("/articles/{article_id:str}", tags=["articles"], dependencies=ARTICLE, **contract(problems=(404,)))
+@get(
+    "/articles/{article_id:str}",
+    tags=["articles"],
+    dependencies=ARTICLE,
+    contract=Contract(path=ArticlePath, problems=(ArticleNotFound,)),
+)
 async def show_article(
     article: NamedDependency[int],
     viewer: NamedDependency[int | None],
     article_queries: NamedDependency[SkipValidation[ArticleQueries]],
 ) -> ArticleView:
-    """One article."""
+    """One article.
+
+    Nobody but its author finds a draft.
+    """
     return await article_queries.get(article, viewer=viewer)
 
 
-@post("/articles", tags=["articles"], **contract(body=NewArticle, signed_in=True))
+@post(
+    "/articles",
+    tags=["articles"],
+    contract=Contract(body=NewArticle, signed_in=True, headers=("Location",)),
+)
 async def write_article(
     payload: NamedDependency[SkipValidation[NewArticle]],
     actor: NamedDependency[int],
@@ -92,7 +113,9 @@ async def write_article(
     "/articles/{article_id:str}",
     tags=["articles"],
     dependencies=ARTICLE,
-    **contract(body=ArticleChanges, signed_in=True, problems=(403, 404)),
+    contract=Contract(
+        path=ArticlePath, body=ArticleChanges, signed_in=True, problems=(NotTheAuthor, ArticleNotFound)
+    ),
 )
 async def edit_article(
     article: NamedDependency[int],
@@ -100,7 +123,10 @@ async def edit_article(
     actor: NamedDependency[int],
     publishing: NamedDependency[SkipValidation[Publishing]],
 ) -> ArticleView:
-    """Change an article of yours: only the fields that are sent."""
+    """Change an article of yours.
+
+    What is not sent stays as it is.
+    """
     changes = {name: value for name, value in msgspec.structs.asdict(payload).items() if value is not msgspec.UNSET}
     return await publishing.edit(actor=actor, article=article, **changes)
 
@@ -109,7 +135,7 @@ async def edit_article(
     "/articles/{article_id:str}",
     tags=["articles"],
     dependencies=ARTICLE,
-    **contract(signed_in=True, problems=(403, 404)),
+    contract=Contract(path=ArticlePath, signed_in=True, problems=(NotTheAuthor, ArticleNotFound)),
 )
 async def delete_article(
     article: NamedDependency[int],

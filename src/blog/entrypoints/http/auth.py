@@ -8,8 +8,8 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from blog.application.authenticating import Authenticating
-from blog.domain.users import Password
-from blog.entrypoints.http.contract import FORM, Body, contract
+from blog.domain.users import InvalidCredentials, InvalidToken, Password
+from blog.entrypoints.http.contract import FORM, Body, Contract
 
 
 class LoginForm(Body):
@@ -27,8 +27,7 @@ class Token(msgspec.Struct, kw_only=True):
     """A token to send with requests as `Authorization: Bearer …`."""
 
     access_token: str
-    expires_in: int
-    """Seconds."""
+    expires_in: Annotated[int, msgspec.Meta(description="Seconds.")]
     token_type: Literal["bearer"] = "bearer"  # noqa: S105
 
 
@@ -36,13 +35,23 @@ class Token(msgspec.Struct, kw_only=True):
     "/auth/login",
     status_code=200,
     tags=["auth"],
-    **contract(body=LoginForm, media_type=FORM, client_may_authenticate=True),
+    contract=Contract(
+        body=LoginForm,
+        media_type=FORM,
+        client_may_authenticate=True,
+        headers=("Cache-Control",),
+        problems=(InvalidCredentials, InvalidToken),
+    ),
 )
 async def log_in(
     payload: NamedDependency[SkipValidation[LoginForm]],
     authenticating: NamedDependency[SkipValidation[Authenticating]],
 ) -> Response[Token]:
-    """Exchange a username and a password for an access token."""
+    """Exchange a username and a password for an access token.
+
+    The password grant of OAuth 2.0 (RFC 6749, section 4.3). Clients have no credentials of their own: what is sent as
+    such is ignored.
+    """
     token = await authenticating.log_in(username=payload.username, password=payload.password)
     return Response(
         Token(access_token=token.access_token, expires_in=token.expires_in), headers={"Cache-Control": "no-store"}

@@ -8,7 +8,6 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from blog.application.ports import Readiness
-from blog.entrypoints.http.contract import contract
 
 
 class Health(msgspec.Struct):
@@ -17,13 +16,13 @@ class Health(msgspec.Struct):
     status: Literal["ok"] = "ok"
 
 
-@get("/health/live", tags=["health"], **contract())
+@get("/health/live", tags=["health"])
 async def show_live() -> Health:
     """Answers as long as the process does."""
     return Health()
 
 
-@get("/health/ready", tags=["health"], **contract())
+@get("/health/ready", tags=["health"])
 async def show_ready(readiness: NamedDependency[SkipValidation[Readiness]]) -> Health:
     """Answers once the database does and has every migration."""
     await readiness.check()

@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from msgspec import UNSET, Meta, UnsetType
 from structlog.contextvars import get_contextvars
 
 from blog.domain.errors import BlogError, Conflict, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
@@ -17,24 +18,31 @@ MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger(__name__)
 
 
-class FieldError(msgspec.Struct, omit_defaults=True, kw_only=True):
+class FieldError(msgspec.Struct, kw_only=True):
     """One thing that is wrong with a request."""
 
     detail: str
-    pointer: str | None = None
-    """Where in the body, as the fragment form of a JSON Pointer (RFC 6901, section 6)."""
-    parameter: str | None = None
-    """Which parameter of the query."""
+    pointer: (
+        Annotated[
+            str, Meta(description="Where in the body, as the fragment form of a JSON Pointer (RFC 6901, section 6).")
+        ]
+        | UnsetType
+    ) = UNSET
+    parameter: Annotated[str, Meta(description="Which parameter of the query.")] | UnsetType = UNSET
 
 
-class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """Why a request failed. Its `type` is `about:blank`: the status says the kind, `detail` the fact."""
+class Problem(msgspec.Struct, kw_only=True):
+    """Why a request failed (RFC 9457). The status says the kind; `type` is `about:blank`, and left out."""
 
-    title: str
-    status: int
-    detail: str
-    errors: list[FieldError] | None = None
-    """Everything that is wrong, where the request is invalid."""
+    title: Annotated[str, Meta(description="What the status means.")]
+    status: Annotated[int, Meta(ge=400, le=599)]
+    detail: Annotated[str, Meta(description="A sentence that may be shown to whoever asked.")]
+
+
+class InvalidProblem(Problem, kw_only=True):
+    """Why a request is invalid: everything that is wrong with it."""
+
+    errors: Annotated[list[FieldError], Meta(min_length=1)]
 
 
 class InvalidRequest(Invalid):
@@ -75,19 +83,34 @@ SENTENCES = {
 }
 
 
+FAULT = "Something went wrong on our side; our log knows it as {}."
+
+
+def status_of(error: type[BlogError]) -> int:
+    """The status of an error, by its kind."""
+    return next(status.value for kind, status in STATUS.items() if issubclass(error, kind))
+
+
+def describe(status: int, detail: str, errors: list[FieldError] | None = None) -> Problem:
+    """A problem in words."""
+    status = int(status)
+    title = TITLES.get(HTTPStatus(status), HTTPStatus(status).phrase)
+    if errors:
+        return InvalidProblem(title=title, status=status, detail=detail, errors=errors)
+    return Problem(title=title, status=status, detail=detail)
+
+
 def problem(
     status: int, detail: str, *, errors: list[FieldError] | None = None, headers: Mapping[str, str] | None = None
 ) -> Response[bytes]:
     """A problem as a reply."""
-    status = int(status)
-    title = TITLES.get(HTTPStatus(status), HTTPStatus(status).phrase)
-    content = Problem(title=title, status=status, detail=detail, errors=errors)
+    content = describe(status, detail, errors)
     return Response(msgspec.json.encode(content), media_type=MEDIA_TYPE, status_code=status, headers=headers)
 
 
 def refused(_: Request[Any, Any, Any], error: BlogError) -> Response[bytes]:
     """What the blog refuses, by its kind."""
-    status = next(status for kind, status in STATUS.items() if isinstance(error, kind))
+    status = status_of(type(error))
     headers: dict[str, str] = {}
     if isinstance(error, Unauthenticated):
         code = f' error="invalid_token", error_description="{error}"' if isinstance(error, InvalidToken) else ""
@@ -113,7 +136,7 @@ def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[by
     """A fault of ours: nothing to the caller but where to find it in the log."""
     log.error("Unexpected fault in %s", request.scope["path_template"], exc_info=error)
     request_id = get_contextvars().get("request_id")
-    return problem(500, f"Something went wrong on our side; our log knows it as {request_id}.")
+    return problem(500, FAULT.format(request_id))
 
 
 HANDLERS: dict[int | type[Exception], Any] = {

@@ -7,8 +7,17 @@ from litestar.params import FromPath, SkipValidation
 from blog.application.accounts import Accounts
 from blog.application.queries import AccountView, ProfileView, UserQueries
 from blog.domain.errors import Invalid
-from blog.domain.users import Email, NewPassword, Password, Username, UserNotFound
-from blog.entrypoints.http.contract import Body, contract
+from blog.domain.users import (
+    Email,
+    EmailTaken,
+    NewPassword,
+    Password,
+    Username,
+    UsernameTaken,
+    UserNotFound,
+    WrongPassword,
+)
+from blog.entrypoints.http.contract import Body, Contract, Path
 
 
 class Registration(Body):
@@ -19,38 +28,58 @@ class Registration(Body):
     password: NewPassword
 
 
+class UserPath(Path):
+    """Whose profile."""
+
+    username: Username
+
+
 class Farewell(Body):
     """The password, once more, of an account that is to be deleted."""
 
     password: Password
 
 
-@post("/users", tags=["users"], **contract(body=Registration, problems=(409,)))
+@post(
+    "/users",
+    tags=["users"],
+    contract=Contract(body=Registration, headers=("Location",), problems=(EmailTaken, UsernameTaken)),
+)
 async def register(
     payload: NamedDependency[SkipValidation[Registration]], accounts: NamedDependency[SkipValidation[Accounts]]
 ) -> Response[AccountView]:
-    """Register an account."""
+    """Register an account.
+
+    Names and addresses that differ in case alone are the same.
+    """
     user = await accounts.register(email=payload.email, username=payload.username, password=payload.password)
     return Response(user, headers={"Location": f"/users/{user.username}"})
 
 
-@get("/users/me", tags=["users"], **contract(signed_in=True))
+@get("/users/me", tags=["users"], contract=Contract(signed_in=True))
 async def show_me(account: NamedDependency[SkipValidation[AccountView]]) -> AccountView:
     """Your own account."""
     return account
 
 
-@delete("/users/me", tags=["users"], **contract(body=Farewell, signed_in=True, problems=(403,)))
+@delete(
+    "/users/me",
+    tags=["users"],
+    contract=Contract(body=Farewell, signed_in=True, problems=(WrongPassword, UserNotFound)),
+)
 async def delete_me(
     payload: NamedDependency[SkipValidation[Farewell]],
     actor: NamedDependency[int],
     accounts: NamedDependency[SkipValidation[Accounts]],
 ) -> None:
-    """Delete your account and every article it wrote."""
+    """Delete your account and every article it wrote.
+
+    Its tokens do not hold from then on.
+    """
     await accounts.delete(actor=actor, password=payload.password)
 
 
-@get("/users/{username:str}", tags=["users"], **contract(problems=(404,)))
+@get("/users/{username:str}", tags=["users"], contract=Contract(path=UserPath, problems=(UserNotFound,)))
 async def show_profile(
     username: FromPath[str], user_queries: NamedDependency[SkipValidation[UserQueries]]
 ) -> ProfileView:

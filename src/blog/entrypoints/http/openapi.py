@@ -1,0 +1,317 @@
+"""The contract as an OpenAPI document, made once, of what the routes declare.
+
+Litestar would document what Litestar validates; here the admission validates, by the contract of a route, and what it
+refuses is known from there too.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from http import HTTPStatus
+from inspect import getdoc
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+
+from blog import __version__
+from blog.domain.articles import Content, Title
+from blog.domain.errors import BlogError, Unavailable
+from blog.domain.users import Email, InvalidToken, Password, Username
+from blog.entrypoints.http.admission import MAX_BODY
+from blog.entrypoints.http.contract import JSON, OPEN, Body, Contract, Path, Query
+from blog.entrypoints.http.problems import (
+    FAULT,
+    MEDIA_TYPE,
+    SENTENCES,
+    FieldError,
+    InvalidProblem,
+    InvalidRequest,
+    NotSignedIn,
+    Problem,
+    describe,
+    status_of,
+)
+
+DESCRIPTION = """\
+Users, and articles that are drafts or published.
+
+- What goes wrong is answered as a problem (RFC 9457), whatever the status.
+- `POST /auth/login` gives a token; send it along as `Authorization: Bearer …`. One that does not hold is refused
+  everywhere, also where none is needed.
+- Fields and parameters that are not named here are refused.
+- A method that is not named here is answered with 405; `Allow` names those that are. `HEAD` is where `GET` is.
+- Every reply has an `X-Request-ID`, under which the log knows the request.
+"""
+
+# Regular expressions for any dialect: \s is not the same in all of them, nor is what `.` leaves out.
+_CONTROL = r"\x00-\x1f\x7f-\x9f"
+_CONTROL_BUT_LAYOUT = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+_BLANK = r" \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_LOCAL = rf'[^{_CONTROL}{_BLANK}@"(),:;<>\[\\\]]'
+_LABEL = rf'[^{_CONTROL}{_BLANK}@."]+'
+
+PATTERNS = {
+    Title: rf"^[^{_CONTROL}]*[^{_CONTROL}{_BLANK}][^{_CONTROL}]*$",
+    Content: rf"^[^{_CONTROL_BUT_LAYOUT}]*[^{_CONTROL}{_BLANK}][^{_CONTROL_BUT_LAYOUT}]*$",
+    Username: Username.PATTERN,
+    Email: rf"^{_LOCAL}{{1,64}}@{_LABEL}(\.{_LABEL})*$",
+    Password: rf"^[^{_CONTROL}]*$",
+}
+"""What a word of the domain checks in code, as a pattern; a test holds the two together.
+
+One rule is in no pattern: an address keeps its bound with its case and compatibility forms folded, too.
+"""
+
+FORMATS = {Email: "idn-email", Password: "password"}
+
+EXAMPLES: Mapping[str, Any] = {
+    "access_token": "header.payload.signature",
+    "article_id": 42,
+    "author_id": 7,
+    "content": "The engine weaves algebraic patterns.",
+    "created_at": "2026-03-04T12:00:01.123456Z",
+    "email": "ada@example.org",
+    "expires_in": 1800,
+    "id": 42,
+    "password": "correct horse battery",
+    "published": True,
+    "status": "ok",
+    "title": "On engines",
+    "token_type": "bearer",
+    "updated_at": "2026-03-04T12:00:01.123456Z",
+    "username": "ada",
+}
+"""By the names of fields and parameters, which mean the same everywhere."""
+
+HEADERS: Mapping[str, Any] = {
+    "Accept": {"description": "The media type to send.", "schema": {"type": "string"}},
+    "Accept-Encoding": {"description": "The content coding to send.", "schema": {"type": "string"}},
+    "Cache-Control": {
+        "required": True,
+        "description": "The token is a secret.",
+        "schema": {"type": "string", "const": "no-store"},
+    },
+    "Link": {"description": "`next` and `prev` (RFC 8288).", "schema": {"type": "string"}},
+    "Location": {
+        "required": True,
+        "description": "Where it is from now on.",
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
+    "Retry-After": {"required": True, "description": "Seconds.", "schema": {"type": "integer", "minimum": 0}},
+    "WWW-Authenticate": {
+        "required": True,
+        "description": "The challenge (RFC 6750, section 3).",
+        "schema": {"type": "string"},
+    },
+}
+
+HEADERS_OF_PROBLEMS = {401: ("WWW-Authenticate",), 415: ("Accept", "Accept-Encoding"), 503: ("Retry-After",)}
+
+
+def serve(title: str, routes: Iterable[HTTPRouteHandler]) -> HTTPRouteHandler:
+    """A route that shows the document of the others."""
+    content = msgspec.json.encode(document(title, routes))
+
+    @get("/openapi.json", sync_to_thread=False)
+    def show_openapi() -> Response[bytes]:
+        return Response(content, media_type=JSON)
+
+    return show_openapi
+
+
+def document(title: str, routes: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
+    """The document of these routes."""
+    routes = list(routes)
+    models = {Problem, InvalidProblem, *map(_reply, routes), *(_contract(route).body for route in routes)} - {None}
+    references, schemas = _schemas(models)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        (path,), (method,) = route.paths, route.http_methods
+        paths.setdefault(re.sub(r":\w+}", "}", path), {})[method.lower()] = _operation(route, references)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": __version__, "description": DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "responses": _shared(),
+            "headers": HEADERS,
+            "securitySchemes": {
+                "password": {
+                    "type": "oauth2",
+                    "description": "Sign in with a username and a password.",
+                    "flows": {"password": {"tokenUrl": "/auth/login", "scopes": {}}},
+                },
+                "bearer": {"type": "http", "scheme": "bearer", "description": "A token that is there already."},
+            },
+        },
+    }
+
+
+def _operation(route: HTTPRouteHandler, references: Mapping[Any, Any]) -> dict[str, Any]:
+    terms, reply = _contract(route), _reply(route)
+    summary, _, description = (getdoc(route.fn) or "").partition("\n\n")
+    operation: dict[str, Any] = {
+        "operationId": route.fn.__name__,
+        "summary": summary.rstrip("."),
+        "description": description,
+        "tags": route.tags,
+        "parameters": [*_parameters(terms.path, "path"), *_parameters(terms.query, "query")],
+    }
+    if terms.body:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {terms.media_type: {"schema": references[terms.body]}},
+        }
+    success = {"description": HTTPStatus(route.status_code).phrase, **_headers(terms.headers)}
+    if reply:
+        success["content"] = {JSON: {"schema": references[reply]}}
+    operation["responses"] = {str(route.status_code): success, **_problems(terms)}
+    tokens: list[dict[str, list[str]]] = [{"password": []}, {"bearer": []}]
+    if terms.signed_in:
+        operation["security"] = tokens
+    elif "viewer" in get_type_hints(route.fn):
+        operation["security"] = [{}, *tokens]
+    return {name: value for name, value in operation.items() if value}
+
+
+def _problems(terms: Contract) -> dict[str, Any]:
+    """The problems of a route: what it raises itself, and what everything does that takes what it takes."""
+    shared = {400, 401, 422, 500, 503} | ({413, 415} if terms.body else set())
+    responses = {status: {"$ref": f"#/components/responses/{_name(status)}"} for status in shared}
+    raised: dict[int, list[type[BlogError]]] = {}
+    for error in terms.problems:
+        raised.setdefault(status_of(error), []).append(error)
+    for status, errors in raised.items():
+        sentences = " ".join(f"{error.sentence.rstrip('.')}." for error in errors)
+        responses[status] = _problem(status, sentences, _facts(*errors))
+    return {str(status): responses[status] for status in sorted(responses)}
+
+
+def _shared() -> dict[str, Any]:
+    """The problems that many routes have."""
+    invalid = [
+        FieldError(pointer="#/title", detail="Must not be blank."),
+        FieldError(parameter="sort", detail="Is not a parameter of this address."),
+    ]
+    responses = {
+        400: ("The body or the query cannot be read.", describe(400, "The body is not UTF-8.")),
+        413: (
+            f"The body is larger than {MAX_BODY // 2**20} MiB.",
+            describe(413, SENTENCES[HTTPStatus.REQUEST_ENTITY_TOO_LARGE]),
+        ),
+        415: (
+            "The body is of another media type, in another charset or compressed.",
+            describe(415, f"Send the body as {JSON}, in UTF-8."),
+        ),
+        422: (
+            "The request breaks this contract; `errors` names everything that is wrong with it.",
+            describe(422, InvalidRequest.sentence, invalid),
+        ),
+        500: ("A fault on our side.", describe(500, FAULT.format("d4f6a1c09b3e4f7c8a5d2e1b0c9f8a7d"))),
+    }
+    return {
+        _name(401): _problem(
+            401,
+            "A token is needed and none came, or one came that does not hold.",
+            _facts(NotSignedIn, InvalidToken),
+        ),
+        _name(503): _problem(
+            503,
+            "Something that is needed is away or overloaded. A write may have been done all the same.",
+            _facts(Unavailable),
+        ),
+        **{
+            _name(status): _problem(status, sentence, {_name(status): problem})
+            for status, (sentence, problem) in responses.items()
+        },
+    }
+
+
+def _problem(status: int, description: str, examples: Mapping[str, Problem]) -> dict[str, Any]:
+    """A problem as a response."""
+    model = InvalidProblem if status == status_of(InvalidRequest) else Problem
+    content = {
+        "schema": {"$ref": f"#/components/schemas/{model.__name__}"},
+        "examples": {name: {"value": msgspec.to_builtins(example)} for name, example in examples.items()},
+    }
+    headers = _headers(HEADERS_OF_PROBLEMS.get(status, ()))
+    return {"description": description, **headers, "content": {MEDIA_TYPE: content}}
+
+
+def _facts(*errors: type[BlogError]) -> dict[str, Problem]:
+    return {error.__name__: describe(status_of(error), error.sentence) for error in errors}
+
+
+def _name(status: int) -> str:
+    return describe(status, "").title.replace(" ", "")
+
+
+def _headers(names: Iterable[str]) -> dict[str, Any]:
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return {"headers": headers} if headers else {}
+
+
+def _contract(route: HTTPRouteHandler) -> Contract:
+    terms: Contract = route.opt.get("contract", OPEN)
+    return terms
+
+
+def _reply(route: HTTPRouteHandler) -> Any:  # noqa: ANN401
+    """The model of a reply, or None where it has no content."""
+    hint = get_type_hints(route.fn)["return"]
+    model = get_args(hint)[0] if get_origin(hint) is Response else hint
+    return None if model is type(None) else model
+
+
+def _schemas(models: Iterable[Any]) -> tuple[dict[Any, Any], dict[str, Any]]:
+    """A reference to each model, and what all references lead to."""
+    models = list(models)
+    references, found = msgspec.json.schema_components(
+        models, schema_hook=word, ref_template="#/components/schemas/{name}"
+    )
+    for model in {get_args(model)[0] if get_origin(model) is list else model for model in models}:
+        schema = found[model.__name__]
+        fields = schema["properties"]
+        for name, kind in get_type_hints(model).items():
+            if kind is datetime:
+                fields[name]["format"] = "date-time"
+        if not issubclass(model, Body):
+            schema["required"] = list(fields)
+        if not issubclass(model, Problem):
+            schema["examples"] = [{name: EXAMPLES[name] for name in fields if name in EXAMPLES}]
+    return dict(zip(models, references, strict=True)), dict(sorted(found.items()))
+
+
+def _parameters(model: type[Path] | type[Query] | None, place: str) -> list[dict[str, Any]]:
+    if model is None:
+        return []
+    fields = msgspec.json.schema(model, schema_hook=word)["$defs"][model.__name__]["properties"]
+    return [
+        {
+            "name": this.encode_name,
+            "in": place,
+            "required": this.required,
+            "description": fields[this.encode_name].pop("description"),
+            "schema": fields[this.encode_name],
+        }
+        | ({"example": EXAMPLES[this.encode_name]} if this.encode_name in EXAMPLES else {})
+        for this in msgspec.structs.fields(model)
+    ]
+
+
+def word(kind: Any) -> dict[str, Any]:  # noqa: ANN401
+    """A word of the domain, by what its type says of itself."""
+    schema: dict[str, Any] = {
+        "type": "string",
+        "description": (getdoc(kind) or "").partition("\n\n")[0].replace(" Raises `Invalid`.", ""),
+        "minLength": kind.MIN,
+        "maxLength": kind.MAX,
+    }
+    for name, table in (("pattern", PATTERNS), ("format", FORMATS)):
+        if known := [table[ancestor] for ancestor in kind.__mro__ if ancestor in table]:
+            schema[name] = known[0]
+    return schema
