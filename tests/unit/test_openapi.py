@@ -84,7 +84,7 @@ def test_whatever_fails_is_a_problem(document: dict[str, Any]) -> None:
             assert all(each["value"]["status"] == status for each in content["examples"].values())
     assert {status for status, _ in responses(document)} == {
         *(200, 201, 204),
-        *(400, 401, 403, 404, 409, 413, 415, 422, 500, 503),
+        *(400, 401, 403, 404, 408, 409, 413, 415, 422, 500, 503),
     }
 
 

@@ -19,7 +19,7 @@ from blog import __version__
 from blog.domain.articles import Content, Title
 from blog.domain.errors import BlogError, Unavailable
 from blog.domain.users import Email, InvalidToken, Password, Username
-from blog.entrypoints.http.admission import MAX_BODY
+from blog.entrypoints.http.admission import BODY_SECONDS, MAX_BODY
 from blog.entrypoints.http.contract import JSON, OPEN, Body, Contract, Path, Query
 from blog.entrypoints.http.problems import (
     FAULT,
@@ -180,7 +180,7 @@ def _operation(route: HTTPRouteHandler, references: Mapping[Any, Any]) -> dict[s
 
 def _problems(terms: Contract) -> dict[str, Any]:
     """The problems of a route: what it raises itself, and what everything does that takes what it takes."""
-    shared = {400, 401, 422, 500, 503} | ({413, 415} if terms.body else set())
+    shared = {400, 401, 422, 500, 503} | ({408, 413, 415} if terms.body else set())
     responses = {status: {"$ref": f"#/components/responses/{_name(status)}"} for status in shared}
     raised: dict[int, list[type[BlogError]]] = {}
     for error in terms.problems:
@@ -199,6 +199,10 @@ def _shared() -> dict[str, Any]:
     ]
     responses = {
         400: ("The body or the query cannot be read.", describe(400, "The body is not UTF-8.")),
+        408: (
+            f"The body took longer than {BODY_SECONDS:.0f} seconds to arrive.",
+            describe(408, "The body did not arrive in time."),
+        ),
         413: (
             f"The body is larger than {MAX_BODY // 2**20} MiB.",
             describe(413, SENTENCES[HTTPStatus.REQUEST_ENTITY_TOO_LARGE]),
