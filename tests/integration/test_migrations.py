@@ -1,0 +1,302 @@
+"""The migrations: up and down over rows, against the tables that the code knows, and by whichever command."""
+
+import asyncio
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, inspect, text
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from blog.adapters.database import Database
+from blog.adapters.database.schema import Schema, SchemaBehind, SchemaState
+from blog.adapters.database.tables import metadata
+from blog.container import Container, close
+from blog.entrypoints.http.app import build
+from blog.settings import Settings
+from tests.builders import Clock
+from tests.integration.conftest import aside
+from tests.support import KEY, quick
+
+CLONE = Path(__file__).parents[2]
+CODE = CLONE / "src" / "blog" / "adapters" / "database"
+SCRIPTS = ScriptDirectory.from_config(Schema().config())
+REVISIONS = list(SCRIPTS.walk_revisions())[::-1]
+
+# What each migration was when it landed. Databases have applied it, and will not again.
+LANDED = {
+    "0001": "1dfa5da96ac08f74825d3ea8b69e243810cd1673b5d364071411d3245db51f70",
+}
+
+# Rows for each revision, over which the later ones are applied: at least one in every table that it makes.
+ROWS: dict[str, list[str]] = {
+    "0001": [
+        "INSERT INTO users (email, email_key, username, username_key, password_hash, created_at, updated_at)"
+        " VALUES ('Ada@x', 'ada@x', 'Ada', 'ada', 'hash', now(), now())",
+        "INSERT INTO articles (title, content, published, author_id, created_at, updated_at)"
+        " SELECT 'Title', 'Content', true, id, now(), now() FROM users",
+    ],
+}
+
+# Everything that a schema is made of, a line each.
+SCHEMA = """
+WITH tables AS (
+    SELECT oid, relname FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND relname <> 'alembic_version'
+)
+SELECT concat_ws(' ', 'column', relname, attname, format_type(atttypid, atttypmod), attnotnull, attidentity::text,
+                 pg_get_expr(adbin, adrelid))
+FROM tables JOIN pg_attribute ON attrelid = oid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+WHERE attnum > 0 AND NOT attisdropped
+UNION ALL
+SELECT concat_ws(' ', 'constraint', relname, conname, pg_get_constraintdef(pg_constraint.oid))
+FROM tables JOIN pg_constraint ON conrelid = tables.oid
+UNION ALL
+SELECT 'trigger ' || pg_get_triggerdef(pg_trigger.oid)
+FROM tables JOIN pg_trigger ON tgrelid = tables.oid WHERE NOT tgisinternal
+UNION ALL
+SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+UNION ALL
+SELECT 'sequence ' || sequencename FROM pg_sequences WHERE schemaname = 'public'
+UNION ALL
+SELECT 'type ' || typname FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype IN ('e', 'd')
+UNION ALL
+SELECT 'function ' || pg_proc.oid::regprocedure FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+"""
+
+T = TypeVar("T")
+
+
+async def run(url: URL, work: Callable[[Connection], T]) -> T:
+    """Do some work on a connection, and commit it."""
+    engine = create_async_engine(url, poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(work)
+    finally:
+        await engine.dispose()
+
+
+async def query(url: URL, statement: str) -> list[Any]:
+    """The first column of what a statement finds."""
+    return await run(url, lambda connection: list(connection.execute(text(statement)).scalars()))
+
+
+async def execute(url: URL, *statements: str) -> None:
+    def work(connection: Connection) -> None:
+        for statement in statements:
+            connection.execute(text(statement))
+
+    await run(url, work)
+
+
+async def schema_of(url: URL) -> set[str]:
+    return set(await query(url, SCHEMA))
+
+
+def upgrade(url: URL, revision: str = "head") -> None:
+    aside(lambda: Schema().upgrade(url, revision))
+
+
+def downgrade(url: URL, revision: str = "-1") -> None:
+    aside(lambda: Schema().downgrade(url, revision))
+
+
+def alembic(url: URL, *arguments: str) -> subprocess.Popen[str]:
+    """Alembic's own command, as it is run in a clone."""
+    settings = {this.name.upper() for this in fields(Settings)}
+    environment = {name: value for name, value in os.environ.items() if name not in settings}
+    environment |= {"DATABASE_URL": url.render_as_string(hide_password=False), "SECRET_KEY": KEY}
+    return subprocess.Popen(
+        [sys.executable, "-m", "alembic", *arguments],
+        cwd=CLONE,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def said(command: subprocess.Popen[str]) -> str:
+    """What the command said, once it has ended well."""
+    output, _ = command.communicate(timeout=60)
+    assert command.returncode == 0, output
+    return output
+
+
+def test_a_migration_that_landed_is_never_edited() -> None:
+    landed = {
+        revision.revision: hashlib.sha256(Path(revision.path).read_bytes()).hexdigest() for revision in REVISIONS
+    }
+    assert landed == LANDED, (
+        "Databases that have applied a migration will not apply it again. If you edited one, put it back and write "
+        "a new one: alembic revision -m '…'. If you wrote a new one and it lands with this change, add it to LANDED: "
+        f"{landed}"
+    )
+
+
+async def test_up_and_down_and_up_again_with_rows(empty: URL) -> None:
+    before: dict[str, set[str]] = {}
+    for revision in REVISIONS:
+        before[revision.revision] = await schema_of(empty)
+        upgrade(empty, revision.revision)
+        await execute(empty, *ROWS.get(revision.revision, ()))
+        tables = await run(empty, lambda connection: inspect(connection).get_table_names())
+        bare = [table for table in tables if not await query(empty, f"SELECT 1 FROM {table} LIMIT 1")]  # noqa: S608
+        assert bare == [], f"Add rows for these tables to ROWS[{revision.revision!r}]."
+
+    for revision in reversed(REVISIONS):
+        after = await schema_of(empty)
+        downgrade(empty)
+        assert await schema_of(empty) == before[revision.revision]
+        upgrade(empty, revision.revision)
+        assert await schema_of(empty) == after
+        downgrade(empty)
+    assert await query(empty, "SELECT * FROM alembic_version") == []
+
+    upgrade(empty)
+    assert await query(empty, "SELECT * FROM alembic_version") == [Schema().head]
+
+
+async def test_they_make_what_the_code_knows(migrated: URL, empty: URL) -> None:
+    await run(empty, metadata.create_all)
+    assert await schema_of(migrated) == await schema_of(empty)
+
+
+async def test_alembic_would_change_nothing(migrated: URL) -> None:
+    def differences(connection: Connection) -> Any:
+        return compare_metadata(
+            MigrationContext.configure(connection, opts={"compare_server_default": True}), metadata
+        )
+
+    assert await run(migrated, differences) == []
+
+
+async def test_names_follow_the_convention(migrated: URL) -> None:
+    convention: dict[str, Any] = {**metadata.naming_convention}
+
+    def name(kind: str, table: str, columns: list[Any]) -> str:
+        words = {"column_0_name": columns[0], "column_0_N_name": "_".join(columns), "constraint_name": ""}
+        return str(convention[kind] % {"table_name": table, **words})
+
+    def check(connection: Connection) -> None:
+        inspector = inspect(connection)
+        for table in set(inspector.get_table_names()) - {"alembic_version"}:
+            key = inspector.get_pk_constraint(table)
+            assert key["name"] == name("pk", table, key["constrained_columns"])
+            for foreign in inspector.get_foreign_keys(table):
+                assert foreign["name"] == name("fk", table, foreign["constrained_columns"])
+            for unique in inspector.get_unique_constraints(table):
+                assert unique["name"] == name("uq", table, unique["column_names"])
+            for constraint in inspector.get_check_constraints(table):
+                assert str(constraint["name"]).startswith(name("ck", table, [""]))
+            for index in inspector.get_indexes(table):
+                expected = name("ix", table, index["column_names"])
+                if index.get("dialect_options", {}).get("postgresql_where"):
+                    # One of some rows only says which, between the table and the columns.
+                    expected = expected.replace(f"ix_{table}_", rf"ix_{table}_\w+_")
+                assert "duplicates_constraint" in index or re.fullmatch(expected, str(index["name"]))
+
+    await run(migrated, check)
+
+
+async def test_names_in_the_code_exist(migrated: URL) -> None:
+    code = "".join(file.read_text() for file in CODE.glob("*.py"))
+    used = set(re.findall(r'"((?:pk|fk|uq|ix|ck)_\w+)"', code)) | set(re.findall(r'Sequence\("(\w+)"\)', code))
+    assert {"fk_articles_author_id", "uq_users_email_key", "articles_id_seq"} <= used, "This test does not see them."
+    assert used <= set(
+        await query(
+            migrated,
+            "SELECT conname::text FROM pg_constraint WHERE connamespace = 'public'::regnamespace UNION ALL"
+            " SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace",
+        )
+    )
+
+
+async def test_two_upgrades_at_once_apply_once(empty: URL) -> None:
+    # The number by which they wait for one another is in migrations/env.py. It has to stay: versions meet.
+    engine = create_async_engine(empty, poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.execute(text(f"SELECT pg_advisory_xact_lock({0x_B106_0000})"))
+        upgrades = [alembic(empty, "upgrade", "head") for _ in range(2)]
+        deadline = time.monotonic() + 60
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
+        while len(await query(empty, waiting)) < len(upgrades):
+            assert time.monotonic() < deadline, "They do not wait."
+            assert all(upgrade.poll() is None for upgrade in upgrades), "They do not wait."
+            await asyncio.sleep(0.05)
+        assert await schema_of(empty) == set()
+    await engine.dispose()
+
+    for command in upgrades:
+        said(command)
+    assert await query(empty, "SELECT * FROM alembic_version") == [Schema().head]
+
+
+async def test_an_upgrade_that_fails_leaves_nothing(empty: URL) -> None:
+    # Half-way through the first migration, which makes the users first.
+    await execute(empty, "CREATE TABLE articles (somebody_elses int)")
+    before = await schema_of(empty)
+    with pytest.raises(ProgrammingError, match=r'relation "articles" already exists'):
+        upgrade(empty)
+    assert await schema_of(empty) == before
+
+    await execute(empty, "DROP TABLE articles")
+    upgrade(empty)
+
+
+async def test_alembics_own_command_works_in_a_clone(empty: URL) -> None:
+    assert all(revision.revision in said(alembic(empty, "history")) for revision in REVISIONS)
+    said(alembic(empty, "upgrade", "head"))
+    assert "No new upgrade operations detected." in said(alembic(empty, "check"))
+    said(alembic(empty, "downgrade", "-1"))
+    assert await query(empty, "SELECT * FROM alembic_version") == [revision.revision for revision in REVISIONS[-2:-1]]
+
+
+@pytest.fixture
+async def behind(empty: URL) -> AsyncIterator[Container]:
+    """The blog on a database without any table."""
+    address = empty.render_as_string(hide_password=False)
+    container = quick(lambda settings: Container(settings=settings), Clock(), DATABASE_URL=address)
+    yield container
+    await close(container)
+
+
+async def test_a_schema_is_behind_current_or_ahead(behind: Container, empty: URL) -> None:
+    database: Database = behind.database()
+    schema: Schema = behind.schema()
+    assert await schema.state(database) is SchemaState.BEHIND
+    upgrade(empty)
+    assert await schema.state(database) is SchemaState.CURRENT
+    await execute(empty, "UPDATE alembic_version SET version_num = 'from the future'")
+    assert await schema.state(database) is SchemaState.AHEAD
+    await behind.readiness().check()
+    await execute(empty, "DELETE FROM alembic_version")
+    assert await schema.state(database) is SchemaState.BEHIND
+
+
+async def test_a_blog_is_not_ready_before_it_has_every_migration(behind: Container, empty: URL) -> None:
+    with pytest.raises(SchemaBehind):
+        await behind.readiness().check()
+    transport = httpx.ASGITransport(build(behind))
+    async with httpx.AsyncClient(transport=transport, base_url="http://blog.test") as client:
+        answer = await client.get("/health/ready")
+        assert answer.status_code == 503
+        assert answer.json()["detail"] == "The database lacks migrations. Run: blog db upgrade"
+        assert int(answer.headers["retry-after"]) > 0
+        upgrade(empty)
+        assert (await client.get("/health/ready")).status_code == 200
