@@ -21,6 +21,7 @@ from blog.container import Container, EmbeddedPostgresError, Schema, SchemaBehin
 from blog.domain.errors import Unavailable
 from blog.settings import Settings, SettingsError
 
+
 class Failure(Exception):
     """What a command could not do: the thing, the reason, the remedy."""
 
@@ -54,7 +55,7 @@ def say(sentence: str) -> None:
 def serve(*, host: str, port: int, workers: int) -> None:
     """Serve until told to stop, on a database that is up to date."""
     # Loaded before there are workers, which are forks of this process: one that replaces another is there at once.
-    from blog.entrypoints.http.app import STOP_SECONDS
+    from blog.entrypoints.http.app import STOP_SECONDS, hold_signals
 
     settings = Settings.load(serving=True)
     _check_address(host, port)
@@ -85,13 +86,12 @@ def serve(*, host: str, port: int, workers: int) -> None:
             respawn_failed_workers=True,
             workers_kill_timeout=STOP_SECONDS,
         )
-        _mind_signals(server)
-        try:
-            server.serve()
-        except SystemExit:
-            # Granian takes a worker that heard the signal first, and ended sooner than this process woke, for a crash.
-            if not server.interrupt_signal:
-                raise
+        # A worker that is forked has this process's handlers at first, and they do nothing there.
+        os.register_at_fork(after_in_child=hold_signals)
+        # Granian starts its workers anew on this signal, and would outlive the terminal that it was started in.
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            server.on_startup(lambda: signal.signal(signal.SIGHUP, server.signal_handler_interrupt))
+        server.serve()
     say("Stopped.")
 
 
@@ -154,26 +154,6 @@ def _check_address(host: str, port: int) -> None:
         raise Failure(
             f"Cannot listen on {host} port {port} ({error.strerror}). Stop what uses it, or choose another: --port."
         ) from error
-
-
-def _mind_signals(server: Granian) -> None:
-    """See to what a signal finds between the steps of Granian."""
-
-    def in_worker() -> None:
-        # A fork has this process's handlers, which do nothing in it, until it has set its own: told to stop before
-        # that it would not hear it. It has nothing to finish yet. The rest is for the main process to pass on.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    os.register_at_fork(after_in_child=in_worker)
-    # Granian would start its workers anew when the terminal is closed, and stay.
-    hangup = signal.getsignal(signal.SIGHUP)
-    server.on_startup(
-        lambda: signal.signal(
-            signal.SIGHUP, signal.SIG_IGN if hangup is signal.SIG_IGN else server.signal_handler_interrupt
-        )
-    )
 
 
 def _with_key(settings: Settings) -> Settings:

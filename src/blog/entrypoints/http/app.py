@@ -1,5 +1,6 @@
 """The application: routes, the parts they need, and the way in and out that all of them share."""
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -22,6 +23,9 @@ from blog.settings import Settings
 
 STOP_SECONDS = 30
 """How long requests in flight may take to finish once the service is told to stop."""
+
+HOLD_SECONDS = 0.1
+"""How long after a worker's loop has begun it surely serves."""
 
 PARTS = ("accounts", "article_queries", "authenticating", "publishing", "readiness", "user_queries")
 
@@ -88,11 +92,29 @@ def build(container: Container) -> ASGIApp:
 
 def from_environment() -> ASGIApp:
     """The application of a worker process, which is told everything by its environment."""
+    hold_signals()
     settings = Settings.load(serving=True)
     logs.configure(log_format=settings.log_format, debug=settings.debug)
     if parent := multiprocessing.parent_process():
         _leave_with(parent.pid)
-    return build(Container(settings=settings))
+    app = build(Container(settings=settings))
+
+    async def worker(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401
+        if scope["type"] == "lifespan":
+            asyncio.get_running_loop().call_later(HOLD_SECONDS, _let_go_of_signals)
+        await app(scope, receive, send)
+
+    return worker
+
+
+def hold_signals() -> None:
+    """Let signals to this worker wait until it serves: before that, Granian loses one and hangs for ever on two."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+
+def _let_go_of_signals() -> None:
+    # The others are for the main process, which passes them on as this one.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _leave_with(parent: int | None) -> None:
@@ -101,10 +123,8 @@ def _leave_with(parent: int | None) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.2)
-        # Again and again, because a worker that is still starting would miss the first one.
-        for _ in range(STOP_SECONDS):
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(STOP_SECONDS)
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
