@@ -16,7 +16,7 @@ from litestar.di import Provide
 
 from blog.container import Container, close
 from blog.entrypoints import logs
-from blog.entrypoints.http import admission, articles, auth, health, openapi, users
+from blog.entrypoints.http import admission, articles, auth, docs, health, openapi, users
 from blog.entrypoints.http.edge import ASGIApp, edge
 from blog.entrypoints.http.problems import HANDLERS
 from blog.settings import Settings
@@ -59,7 +59,7 @@ def build(container: Container) -> ASGIApp:
 
     return edge(
         Litestar(
-            route_handlers=[*ROUTES, openapi.serve(settings.app_name, ROUTES)],
+            route_handlers=[*ROUTES, openapi.serve(settings.app_name, ROUTES), docs.show_docs, docs.show_docs_file],
             dependencies={
                 **{name: _part(getattr(container, name)) for name in PARTS},
                 **{

@@ -133,7 +133,6 @@ def document(title: str, routes: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": __version__, "description": DESCRIPTION},
-        "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
             "schemas": schemas,

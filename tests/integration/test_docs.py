@@ -1,0 +1,205 @@
+"""The page at /docs, tried in a real browser against the real service.
+
+Chromium is told what to do in its own protocol (DevTools), which tells in return what the page asks the network for
+and what its console says. That takes a WebSocket and no driver, whose version would have to be the browser's.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zipfile import ZipFile
+
+import httpx
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from blog.entrypoints.http import docs
+from tests.integration.service import PASSWORD, PATIENCE, Service, eventually
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CONSOLE = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
+
+
+class Page:
+    """A page of a browser, and what it has done so far."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._session: str | None = None
+        self._calls = 0
+        self.events: list[dict[str, Any]] = []
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Log", "Network", "Page", "Runtime"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **parameters: object) -> dict[str, Any]:
+        """Have something done; the answer is its result."""
+        self._calls += 1
+        session = {"sessionId": self._session} if self._session else {}
+        self._connection.send(json.dumps({"id": self._calls, "method": method, "params": parameters, **session}))
+        while (message := json.loads(self._connection.recv(PATIENCE))).get("id") != self._calls:
+            self.events.append(message)
+        assert "error" not in message, message["error"]
+        return dict(message["result"])
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression."""
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def wait_for(self, selector: str, text: str = "") -> None:
+        """Wait until there is such an element, with this text in it."""
+        found = f"[...document.querySelectorAll({selector!r})].some(e => (e.value || e.innerText).includes({text!r}))"
+        eventually(lambda: self.evaluate(found), f"{selector} with {text!r} is in the page")
+
+    def click(self, selector: str) -> None:
+        self.wait_for(selector)
+        self.evaluate(f"document.querySelector({selector!r}).click()")
+
+    def write(self, selector: str, text: str) -> None:
+        """Write into a field as a keyboard does, over what is there."""
+        self.wait_for(selector)
+        self.evaluate(f"document.querySelector({selector!r}).select()")
+        self.call("Input.insertText", text=text)
+
+    def requests(self) -> list[str]:
+        """The addresses that the page has asked for, but those that are themselves what they are the address of."""
+        asked = [
+            event["params"]["request"] for event in self.events if event["method"] == "Network.requestWillBeSent"
+        ]
+        return [request["url"] for request in asked if not request["url"].startswith("data:")]
+
+    def complaints(self) -> list[str]:
+        """What its console has to say but advice: faults, and violations of its policy among them."""
+        said = [event["params"] for event in self.events if event["method"] in CONSOLE]
+        return [json.dumps(each) for each in said if each.get("entry", {}).get("level") != "verbose"]
+
+
+@contextmanager
+def browser(folder: Path) -> Iterator[Page]:
+    """A page of a Chromium that knows nothing and keeps nothing."""
+    assert CHROMIUM
+    process = subprocess.Popen(
+        [
+            CHROMIUM,
+            *("--headless", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--disable-sync"),
+            *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
+            *(["--no-sandbox"] if os.geteuid() == 0 else []),
+            *("--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"),
+        ],
+        env=os.environ | {"HOME": str(folder)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        written = folder / "DevToolsActivePort"
+        eventually(lambda: written.exists() and written.read_text().count("\n"), "Chromium is ready")
+        port, path = written.read_text().splitlines()
+        with connect(f"ws://127.0.0.1:{port}{path}", max_size=None, proxy=None) as connection:
+            page = Page(connection)
+            yield page
+            page.call("Browser.close")
+        process.wait(PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed.")
+def test_an_article_is_written_from_the_page(tmp_path: Path) -> None:
+    with Service(tmp_path / "data") as service, browser(tmp_path / "chromium") as page, service.client() as client:
+        service.register("ada")
+        page.call("Page.navigate", url=f"{service.url}/docs")
+
+        page.click("button.authorize")
+        page.write("#oauth_username", "ada")
+        page.write("#oauth_password", PASSWORD)
+        page.click(".modal-ux button.authorize")
+        page.wait_for(".modal-ux h6", "Authorized")
+        page.click(".modal-ux button.btn-done")
+
+        article = {"title": "Written in the page", "content": "Tried out, and kept.", "published": True}
+        writing = "#operations-articles-write_article"
+        page.click(f"{writing} button.opblock-summary-control")
+        page.click(f"{writing} .try-out__btn")
+        page.wait_for(f"{writing} textarea", "On engines")
+        page.write(f"{writing} textarea", json.dumps(article))
+        page.click(f"{writing} button.execute")
+        page.wait_for(f"{writing} .live-responses-table .response-col_status", "201")
+        page.wait_for(f"{writing} .live-responses-table", '"title": "Written in the page"')
+
+        (found,) = client.get("/articles").json()
+        assert {name: found[name] for name in article} == article
+
+        closed = "document.querySelectorAll('.opblock:not(.is-open) button.opblock-summary-control')"
+        page.evaluate(f"{closed}.forEach(button => button.click())")
+        eventually(lambda: page.evaluate(f"{closed}.length") == 0, "every operation is open")
+        requests = page.requests()
+        assert {urlsplit(url).path for url in requests} >= {"/docs", "/openapi.json", "/auth/login", "/articles"}
+        assert {f"{address.scheme}://{address.netloc}" for address in map(urlsplit, requests)} == {service.url}
+        assert page.complaints() == []
+
+        # What would have been seen.
+        page.evaluate("new Image().src = 'http://elsewhere.invalid/'")
+        eventually(
+            lambda: page.evaluate("true") and "Content Security Policy" in str(page.complaints()),
+            "the policy is violated",
+        )
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/"])
+async def test_the_page_may_ask_nobody_but_the_service(client: httpx.AsyncClient, path: str) -> None:
+    answer, head = await client.get(path), await client.head(path)
+    assert answer.status_code == head.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert int(head.headers["content-length"]) == len(answer.content)
+    policy = dict(directive.split(" ", 1) for directive in answer.headers["content-security-policy"].split("; "))
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' data:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+async def test_every_file_of_the_page_is_served(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/docs")).text
+    files = re.findall(r'(?:src|href)="(/docs/.+?)"', page)
+    assert len(files) == len(docs.MEDIA_TYPES) - 1
+    for file in files:
+        answer = await client.get(file)
+        assert answer.status_code == 200
+        assert answer.content == (docs.FOLDER / file.rpartition("/")[2]).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["nothing", "README.md", "LICENSE", "../docs.py", "..%2Fdocs.py", "%00", "a/b"])
+async def test_nothing_else_is(client: httpx.AsyncClient, name: str) -> None:
+    answer = await client.get(f"/docs/{name}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_page_travels_with_the_package_and_so_do_its_licences(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=Path(__file__).parents[2], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with ZipFile(wheel) as archive:
+        folder = "blog/entrypoints/http/swagger_ui/"
+        packed = {name.removeprefix(folder) for name in archive.namelist() if name.startswith(folder)}
+    assert packed >= {*docs.MEDIA_TYPES, "LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt"}
