@@ -1,0 +1,179 @@
+"""The examples that embed the blog without PostgreSQL."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Coroutine
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+
+from blog import ArticleView, Content, Unavailable
+from blog.domain.articles import ArticleNotFound
+from blog.testing import Storage, StorageContract, a_user, an_article
+from examples.sqlite_storage import SqliteArticleQueries, SqliteStore, SqliteTransaction, SqliteUserQueries
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "blog.sqlite"
+
+
+@pytest.fixture
+async def store(file: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(file, timeout=0.2)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+async def other(file: Path, store: SqliteStore) -> AsyncIterator[SqliteStore]:  # noqa: ARG001 -- opened before it
+    """The same file, as another process has it."""
+    other = SqliteStore(file, timeout=0.2)
+    yield other
+    other.close()
+
+
+async def cancelled_soon(work: Coroutine[None, None, None], times: int = 1) -> None:
+    """Begin it, and cancel it while it waits for something, and again while it cleans up."""
+    task = asyncio.create_task(work)
+    for _ in range(times):
+        await asyncio.sleep(0.02)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+class TestStorageInSqlite(StorageContract):
+    @pytest.fixture
+    async def storage(self, file: Path) -> AsyncIterator[Storage]:
+        store = SqliteStore(file)
+        yield Storage(
+            transaction=lambda: SqliteTransaction(store),
+            articles=SqliteArticleQueries(store),
+            users=SqliteUserQueries(store),
+        )
+        store.close()
+
+
+class TestStorageInSqliteOfSeveralProcesses(StorageContract):
+    """Two write in turn, and a third one reads."""
+
+    @pytest.fixture
+    async def storage(self, file: Path) -> AsyncIterator[Storage]:
+        stores = [SqliteStore(file) for _ in range(3)]
+        writers = cycle(stores[:2])
+        yield Storage(
+            transaction=lambda: SqliteTransaction(next(writers)),
+            articles=SqliteArticleQueries(stores[2]),
+            users=SqliteUserQueries(stores[2]),
+        )
+        for store in stores:
+            store.close()
+
+
+class TestSqlite:
+    """What this store adds to the contract."""
+
+    async def test_what_was_kept_is_there_when_the_file_is_opened_again(self, file: Path) -> None:
+        user, articles = a_user(), [an_article(id=number, author_id=a_user().id) for number in (1, 2)]
+        ids: list[int] = []
+        for _ in range(2):
+            store = SqliteStore(file)
+            async with SqliteTransaction(store) as tx:
+                ids.append(await tx.articles.next_id())
+                if len(ids) == 1:
+                    await tx.users.add(user)
+                    for article in articles:
+                        await tx.articles.add(article)
+            store.close()
+        store = SqliteStore(file)
+        assert ids == [1, 2]
+        assert (await SqliteUserQueries(store).account(user.id)).created_at == user.created_at
+        page = await SqliteArticleQueries(store).page(viewer=None, skip=0, limit=9)
+        # To the type: SQLite itself knows neither moments nor truth.
+        assert repr(page.articles) == repr((ArticleView.of(articles[1]), ArticleView.of(articles[0])))
+        store.close()
+
+    async def test_who_waits_for_the_turn_too_long_is_told_to_come_back(
+        self, store: SqliteStore, other: SqliteStore
+    ) -> None:
+        async with SqliteTransaction(store) as tx:
+            await tx.users.add(a_user(id=await tx.users.next_id()))
+            for waiting in (store, other):
+                with pytest.raises(Unavailable):
+                    async with SqliteTransaction(waiting):
+                        pytest.fail("two write at once")
+        for waiting in (store, other):
+            async with SqliteTransaction(waiting) as tx:
+                assert await tx.users.next_id() > 1
+
+    @pytest.mark.parametrize("times", [1, 2])
+    async def test_a_task_that_is_cancelled_in_a_statement_keeps_nothing(
+        self, store: SqliteStore, times: int
+    ) -> None:
+        async with SqliteTransaction(store) as tx:
+            await tx.users.add(a_user())
+
+        def slowly(connection: sqlite3.Connection) -> None:
+            time.sleep(0.1)
+            connection.execute("DELETE FROM users")
+
+        async def write() -> None:
+            async with SqliteTransaction(store):
+                await store.writing.run(slowly)
+
+        await cancelled_soon(write(), times)
+        async with SqliteTransaction(store) as tx:
+            assert await tx.users.get(a_user().id) == a_user()
+
+    async def test_a_task_that_is_cancelled_while_it_waits_leaves_the_turn_to_others(
+        self, store: SqliteStore, other: SqliteStore
+    ) -> None:
+        async def write() -> None:
+            async with SqliteTransaction(store):
+                pytest.fail("two write at once")
+
+        for holder in (store, other):
+            async with SqliteTransaction(holder):
+                await cancelled_soon(write(), times=2)
+            async with SqliteTransaction(store) as tx:
+                await tx.users.next_id()
+
+    async def test_a_commit_that_fails_keeps_nothing_and_lets_others_go_on(self, store: SqliteStore) -> None:
+        def refuse(action: int, what: str | None, *_: object) -> int:
+            commits = action == sqlite3.SQLITE_TRANSACTION and what == "COMMIT"
+            return sqlite3.SQLITE_DENY if commits else sqlite3.SQLITE_OK
+
+        await store.writing.run(lambda connection: connection.set_authorizer(refuse))
+        with pytest.raises(sqlite3.DatabaseError):
+            async with SqliteTransaction(store) as tx:
+                await tx.users.add(a_user())
+        await store.writing.run(lambda connection: connection.set_authorizer(None))
+        async with SqliteTransaction(store) as tx:
+            await tx.users.add(a_user())
+
+    async def test_a_large_transaction_holds_up_no_reader(self, store: SqliteStore) -> None:
+        async with SqliteTransaction(store) as tx:
+            await tx.users.add(a_user())
+            for number in range(20):  # more than SQLite keeps in memory
+                await tx.articles.add(an_article(id=number, content=Content("x" * 200_000)))
+            assert not (await SqliteArticleQueries(store).page(viewer=None, skip=0, limit=1)).articles
+
+    async def test_a_full_disk_is_unavailable_and_undoes_everything(self, store: SqliteStore) -> None:
+        async with SqliteTransaction(store) as tx:
+            await tx.users.add(a_user())
+            first = await tx.articles.next_id()
+        await store.writing.execute("PRAGMA max_page_count = 20")
+        with pytest.raises(Unavailable):
+            async with SqliteTransaction(store) as tx:
+                await tx.articles.add(an_article(id=await tx.articles.next_id()))
+                await tx.articles.add(an_article(id=await tx.articles.next_id(), content=Content("x" * 200_000)))
+        await store.writing.execute("PRAGMA max_page_count = 1000")
+        with pytest.raises(ArticleNotFound):
+            await SqliteArticleQueries(store).get(first + 1, viewer=None)
+        async with SqliteTransaction(store) as tx:
+            article = an_article(id=await tx.articles.next_id())
+            await tx.articles.add(article)
+        assert await SqliteArticleQueries(store).get(article.id, viewer=None) == ArticleView.of(article)
