@@ -4,15 +4,21 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Coroutine
+from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 
+import httpx
 import pytest
 
-from blog import ArticleView, Content, Unavailable
+from blog import ArticleView, BlogError, Content, Unavailable
+from blog.adapters.passwords import BcryptHasher
 from blog.domain.articles import ArticleNotFound
 from blog.testing import Storage, StorageContract, a_user, an_article
+from examples.embed_in_starlette import STATUSES, build, from_environment
 from examples.sqlite_storage import SqliteArticleQueries, SqliteStore, SqliteTransaction, SqliteUserQueries
+
+ADA = {"email": "ada@example.org", "username": "ada", "password": "correct horse battery"}
 
 
 @pytest.fixture
@@ -71,6 +77,55 @@ class TestStorageInSqliteOfSeveralProcesses(StorageContract):
         )
         for store in stores:
             store.close()
+
+
+class TestStarlette:
+    @pytest.fixture
+    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+        hasher = BcryptHasher(cost=4)
+        transport = httpx.ASGITransport(build(hasher, "a key for tests, of 32 bytes or more"))
+        async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as client:
+            yield client
+        hasher.close()
+
+    async def test_a_guest_becomes_an_author(self, client: httpx.AsyncClient) -> None:
+        assert (await client.get("/articles")).json() == {"articles": [], "more": False}
+        registered = await client.post("/register", json=ADA)
+        assert registered.status_code == 201
+        assert registered.json()["username"] == "ada"
+        assert "password" not in registered.text
+        token = (await client.post("/log-in", json=ADA)).json()["access_token"]
+        article = {"title": "On engines", "content": "They weave algebraic patterns."}
+        written = await client.post("/articles", json=article, headers={"Authorization": f"Bearer {token}"})
+        assert written.status_code == 201
+        assert written.json().items() >= {**article, "author_id": registered.json()["id"]}.items()
+        moment = written.json()["created_at"]
+        assert moment == datetime.fromisoformat(moment).astimezone(UTC).isoformat()
+        assert (await client.get("/articles")).json() == {"articles": [written.json()], "more": False}
+
+    async def test_what_the_blog_refuses_is_said_in_this_services_words(self, client: httpx.AsyncClient) -> None:
+        await client.post("/register", json=ADA)
+        for path, body, status, said in (
+            ("/register", ADA, 409, "This e-mail address is already registered."),
+            ("/register", {**ADA, "username": "a"}, 422, "username: Must be at least 3 characters long."),
+            ("/register", {"email": 5}, 422, "email: Must be a string."),
+            ("/register", [], 422, "email: Must be a string."),
+            ("/log-in", {**ADA, "password": "wrong"}, 401, "Incorrect username or password"),
+            ("/articles", {"title": "T", "content": "C"}, 401, "Could not validate credentials"),
+        ):
+            refused = await client.post(path, json=body)
+            assert (refused.status_code, refused.json()) == (status, {"error": said})
+            assert ("WWW-Authenticate" in refused.headers) == (status == 401)
+        for broken in (b"{", b"\xff"):
+            assert (await client.post("/register", content=broken)).json() == {"error": "The body must be JSON."}
+
+    def test_every_kind_of_error_has_a_status(self) -> None:
+        assert set(STATUSES) == set(BlogError.__subclasses__())
+
+    async def test_it_starts_as_its_docstring_says(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SECRET_KEY", "a key for tests, of 32 bytes or more")
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(from_environment())) as client:
+            assert (await client.get("http://service.test/articles")).status_code == 200
 
 
 class TestSqlite:
