@@ -721,6 +721,23 @@ class HttpContract:
             assert problem(answer, 405)
 
     @pytest.mark.parametrize(
+        ("path", "allow"),
+        [
+            ("/articles", "GET, HEAD, OPTIONS, POST"),
+            ("/articles/1", "DELETE, GET, HEAD, OPTIONS, PATCH"),
+            ("/auth/login", "OPTIONS, POST"),
+            ("/users/me", "DELETE, GET, HEAD, OPTIONS"),
+            ("/openapi.json", "GET, HEAD, OPTIONS"),
+        ],
+    )
+    async def test_whoever_asks_is_told_which_methods_there_are(
+        self, client: httpx.AsyncClient, path: str, allow: str
+    ) -> None:
+        answer = await client.options(path)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert answer.headers["allow"] == allow
+
+    @pytest.mark.parametrize(
         "path", ["/", "/nothing", "/articles/1/2", "/users", "/docs/nothing", "/schema", "/%2e%2e/etc"]
     )
     async def test_what_is_nowhere_is_a_problem_too(self, client: httpx.AsyncClient, path: str) -> None:

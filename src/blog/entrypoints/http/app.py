@@ -6,19 +6,20 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Response, route
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 
 from blog.container import Container, close
 from blog.entrypoints import logs
 from blog.entrypoints.http import admission, articles, auth, docs, health, openapi, users
 from blog.entrypoints.http.edge import ASGIApp, edge
-from blog.entrypoints.http.problems import HANDLERS
+from blog.entrypoints.http.problems import HANDLERS, allowed
 from blog.settings import Settings
 
 STOP_SECONDS = 30
@@ -49,6 +50,7 @@ ROUTES = (
 def build(container: Container) -> ASGIApp:
     """The blog over HTTP, as an ASGI application."""
     settings = container.settings()
+    handlers = [*ROUTES, openapi.serve(settings.app_name, ROUTES), docs.show_docs, docs.show_docs_file]
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -59,7 +61,7 @@ def build(container: Container) -> ASGIApp:
 
     return edge(
         Litestar(
-            route_handlers=[*ROUTES, openapi.serve(settings.app_name, ROUTES), docs.show_docs, docs.show_docs_file],
+            route_handlers=[*_options(handlers), *handlers],
             dependencies={
                 **{name: _part(getattr(container, name)) for name in PARTS},
                 **{
@@ -88,6 +90,23 @@ def build(container: Container) -> ASGIApp:
         ),
         proxies=settings.trusted_proxies,
     )
+
+
+def _options(handlers: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """Replies to OPTIONS. Those that Litestar adds where there are none know one method of a path."""
+    methods: dict[str, set[str]] = {}
+    for handler in handlers:
+        for path in handler.paths:
+            methods.setdefault(path, set()).update(handler.http_methods)
+
+    def options(path: str, allow: str) -> HTTPRouteHandler:
+        @route(path, http_method="OPTIONS", status_code=204, sync_to_thread=False)
+        def show_options() -> Response[None]:
+            return Response(None, headers={"Allow": allow})
+
+        return show_options
+
+    return [options(path, allowed(names)) for path, names in methods.items()]
 
 
 def from_environment() -> ASGIApp:

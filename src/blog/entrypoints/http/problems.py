@@ -1,7 +1,7 @@
 """Errors as they leave the API: problem details (RFC 9457), each made in this one place."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -122,13 +122,18 @@ def refused(_: Request[Any, Any, Any], error: BlogError) -> Response[bytes]:
     return problem(status, str(error), errors=getattr(error, "errors", None), headers=headers)
 
 
+def allowed(methods: Iterable[str]) -> str:
+    """Methods as `Allow` names them: HEAD is where GET is."""
+    names = {*methods, "OPTIONS"}
+    return ", ".join(sorted(names | {"HEAD"} if "GET" in names else names))
+
+
 def not_understood(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """What HTTP itself refuses: no such route or method, a body that cannot be read."""
     detail = SENTENCES.get(HTTPStatus(error.status_code), error.detail)
     headers = dict(error.headers or {})
     if allow := headers.pop("allow", None):
-        methods = set(allow.split(", "))
-        headers["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+        headers["Allow"] = allowed(allow.split(", "))
     return problem(error.status_code, detail, headers=headers)
 
 
