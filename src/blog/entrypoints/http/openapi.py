@@ -64,7 +64,7 @@ PATTERNS = {
 One rule is in no pattern: an address keeps its bound with its case and compatibility forms folded, too.
 """
 
-FORMATS = {Email: "idn-email", Password: "password"}
+FORMATS = {Password: "password"}
 
 EXAMPLES: Mapping[str, Any] = {
     "access_token": "header.payload.signature",
