@@ -1,19 +1,44 @@
-"""Embedding the blog as others do: in a transaction of their own."""
+"""Embedding the blog as others do: in a transaction of their own, and from a wheel in an environment of their own."""
 
 import os
+import re
 import subprocess
 import sys
+import venv
+import zipfile
+from email.parser import HeaderParser
 from pathlib import Path
 
+import pytest
 from sqlalchemy import URL, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from blog import __version__
 from blog.adapters.database.schema import Schema
 from tests.integration.conftest import aside
+from tests.integration.test_readme import blocks
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+
+COMMAND = """
+from importlib.metadata import entry_points
+(command,) = entry_points(group="console_scripts", name="blog")
+command.load()()
+"""
+OWN_HASHER = """
+class BcryptHasher:
+    async def hash(self, password): return "plain$" + password.secret
+    async def verify(self, password, password_hash): return password_hash == "plain$" + password.secret
+"""
+USE = """
+import blog
+from blog.application.ports import TransactionFactory
+def use(transaction: TransactionFactory, articles: blog.ArticleQueries, users: blog.UserQueries) -> None: ...
+def check(store: SqliteStore) -> None:
+    use(lambda: SqliteTransaction(store), SqliteArticleQueries(store), SqliteUserQueries(store))
+"""
 
 
 def run(*command: object, cwd: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -49,3 +74,92 @@ async def test_an_article_is_kept_with_its_invoice_or_not_at_all(empty: URL, tmp
     async with engine.connect() as connection:
         assert (await connection.execute(kept)).all() == 2 * [("Engines, part 1", 500), ("Engines, part 2", 500)]
     await engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as it is handed on."""
+    folder = tmp_path_factory.mktemp("wheel")
+    built = run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder, cwd=ROOT)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def folder(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that holds the wheel and nothing else. Neither pip nor a network is needed."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    return folder
+
+
+def python(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the interpreter of the environment."""
+    return run(folder / "bin" / "python", "-I", "-W", "error", *arguments, cwd=folder)
+
+
+def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command that the wheel brings."""
+    return python(folder, "-c", COMMAND, *arguments)
+
+
+def test_the_wheel_holds_the_package_its_types_and_the_migrations(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    written = {
+        f"blog/{file.relative_to(root).as_posix()}"
+        for root, part in ((ROOT / "src/blog", "."), (ROOT, "migrations"))
+        for file in (root / part).rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    assert {
+        "blog/py.typed",
+        "blog/migrations/env.py",
+        "blog/migrations/versions/0001_users_and_articles.py",
+    } < written
+    information = {name for name in names if name.startswith(f"blog-{__version__}.dist-info/")}
+    assert names - information == written
+
+
+def test_the_wheel_asks_for_nothing_but_by_an_extra(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = HeaderParser().parsestr(archive.read(f"blog-{__version__}.dist-info/METADATA").decode())
+    asked = metadata.get_all("Requires-Dist", [])
+    assert asked
+    assert [requirement for requirement in asked if not re.search(r"; extra == '\w+'$", requirement)] == []
+
+
+def test_without_extras_the_command_helps_and_names_what_to_install(folder: Path) -> None:
+    assert command(folder, "--version").stdout == f"blog {__version__}\n"
+    helped = command(folder, "--help")
+    assert (helped.returncode, helped.stderr) == (0, "")
+    assert "blog serve" in helped.stdout
+    for arguments in (["serve"], ["db", "check"]):
+        refused = command(folder, *arguments)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert re.fullmatch(r"blog: the package \w+ is missing\. .*'blog\[all\].*'\n", refused.stderr)
+
+
+def test_without_extras_the_blog_is_embedded_as_the_readme_says(folder: Path) -> None:
+    example = blocks("Embed it", "python")
+    bcrypt = "from blog.adapters.passwords import BcryptHasher\n"
+    assert bcrypt in example
+    (folder / "example.py").write_text(example.replace(bcrypt, OWN_HASHER))
+    ran = python(folder, "example.py")
+    assert (ran.returncode, ran.stdout) == (0, "['Hello']\n"), ran.stderr
+
+
+def test_whoever_embeds_the_wheel_sees_its_types(folder: Path) -> None:
+    """An adapter of one's own passes the strictest check against what is installed; a mistake in it does not."""
+    example = (EXAMPLES / "sqlite_storage.py").read_text()
+    (folder / "right.py").write_text(f"{example}{USE}")
+    (folder / "wrong.py").write_text(f"{example.replace('viewer: int | None', 'viewer: str')}{USE}")
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--python-executable", folder / "bin" / "python"]
+    for file, mistakes in (("right.py", 0), ("wrong.py", 1)):
+        checked = run(*mypy, file, cwd=folder)
+        assert checked.returncode == mistakes, checked.stdout
+    assert 'incompatible type "SqliteArticleQueries"' in checked.stdout
