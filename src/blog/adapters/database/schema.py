@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Select, String, column, select, table
 from sqlalchemy.exc import ProgrammingError
 
-from blog.adapters.database.engine import Database, sqlstate
+from blog.adapters.database.engine import Database, naming_errors, sqlstate
 from blog.domain.errors import Unavailable
 
 PACKAGE = Path(__file__).parents[2]
@@ -47,12 +47,14 @@ class Schema:
         return config
 
     def upgrade(self, url: URL | None, revision: str = "head") -> None:
-        """Apply migrations. Blocks; raises Alembic's `CommandError` where there is no such revision."""
-        command.upgrade(self.config(url), revision)
+        """Apply migrations. Blocks. Raises `Unavailable`, or Alembic's `CommandError` for want of such a revision."""
+        with naming_errors():
+            command.upgrade(self.config(url), revision)
 
     def downgrade(self, url: URL | None, revision: str = "-1") -> None:
-        """Take migrations back. Blocks; raises Alembic's `CommandError` where there is no such revision."""
-        command.downgrade(self.config(url), revision)
+        """Take migrations back. Blocks. Raises `Unavailable`, or Alembic's `CommandError` for want of such a revision."""
+        with naming_errors():
+            command.downgrade(self.config(url), revision)
 
     def history(self) -> None:
         """Print the migrations, the newest first."""
