@@ -1,0 +1,308 @@
+"""The command `blog` as it is run: what it says, how it ends, and what it leaves behind."""
+
+import asyncio
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import URL, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from blog import __version__
+from blog.adapters.database.schema import Schema
+from tests.integration.service import (
+    COMMAND,
+    PASSWORD,
+    PATIENCE,
+    SECRET_KEY,
+    Service,
+    blog,
+    environment,
+    eventually,
+    free_port,
+    kill,
+)
+
+ARTICLE = {"title": "On engines", "content": "The engine weaves\r\n\talgebraic patterns. ✍️", "published": True}
+SOON = 5.0
+"""Seconds for what takes a fifth of one when the machine has nothing else to do."""
+
+
+def address(url: URL) -> str:
+    """A database as `DATABASE_URL` and asyncpg name it."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def configured(empty: URL, tmp_path: Path) -> dict[str, object]:
+    """The settings of a service on a database that it did not start."""
+    settings: dict[str, object] = {"database_url": address(empty), "secret_key": SECRET_KEY}
+    assert blog("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
+    return settings
+
+
+@pytest.fixture(params=["its own database", "a configured database"])
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
+    """A service of two workers."""
+    settings = request.getfixturevalue("configured") if request.param == "a configured database" else {}
+    with Service(tmp_path / "data", workers=2, **settings) as service:
+        yield service
+
+
+# Starting
+
+
+def test_it_starts_from_nothing_and_finds_its_data_again(tmp_path: Path) -> None:
+    with Service(tmp_path / "data") as service:
+        assert f" serves on {service.url} " in service.said
+        assert service.status("/health/live") == 200
+        signed_in = service.register()
+        with service.client() as client:
+            written = client.post("/articles", json=ARTICLE, headers=signed_in)
+        assert written.status_code == 201
+        assert service.stop() == 0
+        service.wait_until_gone(within=SOON)
+
+        service.start()
+        service.wait_until_ready()
+        assert "Creating" not in service.said
+        with service.client() as client:
+            assert client.get(written.headers["Location"]).json() == written.json()
+            # What signs tokens is the same, too.
+            assert client.get("/users/me", headers=signed_in).status_code == 200
+
+
+def test_two_services_share_a_data_folder(tmp_path: Path) -> None:
+    one, other = (Service(tmp_path / "data") for _ in range(2))
+    try:
+        # At once, and on a folder where there is nothing yet.
+        one.start()
+        other.start()
+        one.wait_until_ready()
+        other.wait_until_ready()
+        attached, owner = sorted((one, other), key=lambda service: "Starting PostgreSQL" in service.said)
+        assert "Starting PostgreSQL" not in attached.said
+        with owner.client() as here, attached.client() as there:
+            # Who is signed in here is signed in there: they share the key, too.
+            written = there.post("/articles", json=ARTICLE, headers=owner.register())
+            assert written.status_code == 201
+            assert here.get(written.headers["Location"]).json() == written.json()
+        assert attached.stop() == 0
+        assert owner.status("/health/ready") == 200
+    finally:
+        one.kill_everything()
+        other.kill_everything()
+
+
+# Stopping
+
+
+@pytest.mark.parametrize(("number", "group"), [(signal.SIGTERM, False), (signal.SIGINT, True)])
+def test_a_signal_lets_requests_in_flight_finish(number: signal.Signals, group: bool, tmp_path: Path) -> None:
+    logins = 8
+    with Service(tmp_path / "data") as service, ExitStack() as clients, ThreadPoolExecutor(logins) as threads:
+        service.register()
+
+        def log_in() -> httpx.Response:
+            client = clients.enter_context(service.client())
+            return client.post("/auth/login", data={"username": "ada", "password": PASSWORD})
+
+        replies = [threads.submit(log_in) for _ in range(logins)]
+        # They take a quarter of a second each and two at a time: once one is answered, the others have all arrived.
+        next(as_completed(replies, PATIENCE))
+        waiting = sum(not reply.done() for reply in replies)
+        began = time.monotonic()
+        exit_code = service.stop(number, group=group)
+        assert waiting >= logins // 2
+        assert [reply.result(PATIENCE).status_code for reply in replies] == [200] * logins
+        assert exit_code == 0
+        assert time.monotonic() - began < SOON * 2
+        service.wait_until_gone(within=SOON)
+        assert service.said.endswith("\nStopped.\n")
+        assert not service.complaints
+
+
+def test_a_signal_is_heard_while_it_starts(tmp_path: Path) -> None:
+    service = Service(tmp_path / "data", workers=2)
+    try:
+        service.start()
+        eventually(lambda: "Starting PostgreSQL" in service.said, "it starts PostgreSQL")
+        assert service.stop(within=SOON) == -signal.SIGTERM
+        service.wait_until_gone(within=SOON)
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            service.start()
+            eventually(lambda: " serves on " in service.said and service.workers_alive(), "it starts workers")
+            # A supervisor of services tells all of them at once, and so does a terminal.
+            exit_code = service.stop(number, group=number != signal.SIGKILL, within=SOON * 2)
+            assert exit_code == (-number if number == signal.SIGKILL else 0)
+            service.wait_until_gone(within=SOON)
+            assert not service.complaints
+    finally:
+        service.kill_everything()
+
+
+def test_it_does_not_outlive_its_terminal(tmp_path: Path) -> None:
+    with Service(tmp_path / "data") as service:
+        assert service.stop(signal.SIGHUP, group=True) == 0
+        service.wait_until_gone(within=SOON)
+
+
+def test_whatever_is_killed_it_goes_on_or_leaves_nothing(service: Service) -> None:
+    killed = min(service.workers_alive())
+    kill(killed)
+
+    def replaced() -> bool:
+        workers = service.workers_alive()
+        return len(workers) == 2 and killed not in workers
+
+    eventually(replaced, "the killed worker is replaced")
+    assert {service.status("/health/ready") for _ in range(20)} == {200}
+
+    service.kill()
+    service.wait_until_gone(within=SOON)
+    service.start()
+    service.wait_until_ready()
+
+
+# Refusing to start: what is wrong, in one sentence, and how to mend it
+
+
+def assert_refused(result: subprocess.CompletedProcess[str], *words: str, exit_code: int = 1) -> None:
+    assert result.returncode == exit_code, result
+    assert result.stderr.startswith("blog: ")
+    assert result.stderr.count("\n") == 1
+    for word in words:
+        assert word in result.stderr
+
+
+def test_a_taken_port_is_refused(tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        # What the workers of another service set: they share their port with each other, and with nobody else.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        result = blog("serve", "--port", port, cwd=tmp_path, blog_data_dir=tmp_path / "data")
+    assert_refused(result, f"port {port}", "in use", "--port")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_data_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    result = blog("serve", "--port", free_port(), cwd=tmp_path, blog_data_dir=tmp_path / "data")
+    assert_refused(result, str(tmp_path / "data"), "BLOG_DATA_DIR", "DATABASE_URL")
+
+
+def test_data_of_another_postgresql_are_refused(tmp_path: Path) -> None:
+    other = tmp_path / "data" / "postgresql-13"
+    other.mkdir(parents=True)
+    (other / "PG_VERSION").write_text("13\n")
+    result = blog("serve", "--port", free_port(), cwd=tmp_path, blog_data_dir=tmp_path / "data")
+    assert_refused(result, str(other), "PostgreSQL 13", "BLOG_DATA_DIR", "DATABASE_URL")
+    assert [path.name for path in other.parent.glob("postgresql-*")] == [other.name]
+
+
+def test_all_settings_that_are_wrong_are_named(tmp_path: Path) -> None:
+    wrong = {"debug": "perhaps", "algorithm": "none", "database_pool_size": "0", "database_url": "mysql://host/db"}
+    result = blog("serve", cwd=tmp_path, **wrong)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    first, *lines = result.stderr.splitlines()
+    assert first.startswith("blog: the settings cannot be used")
+    assert sorted(line.split()[0] for line in lines) == sorted([*map(str.upper, wrong), "SECRET_KEY"])
+
+
+def test_a_configured_database_needs_a_key(tmp_path: Path) -> None:
+    result = blog("serve", cwd=tmp_path, database_url="postgresql://nobody@127.0.0.1:1/blog")
+    assert result.returncode == 2
+    assert "SECRET_KEY is missing" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "db upgrade"])
+@pytest.mark.parametrize("place", ["a port that nobody listens on", "a database that is not there"])
+def test_a_database_that_cannot_be_had_is_refused(command: str, place: str, empty: URL, tmp_path: Path) -> None:
+    url, reason = {
+        "a port that nobody listens on": (f"postgresql://ada:hush@127.0.0.1:{free_port()}/blog", "failed"),
+        "a database that is not there": (address(empty.set(database="nowhere")), '"nowhere" does not exist'),
+    }[place]
+    port = ["--port", free_port()] if command == "serve" else []
+    result = blog(*command.split(), *port, cwd=tmp_path, database_url=url, secret_key=SECRET_KEY)
+    assert_refused(result, "PostgreSQL", reason, "DATABASE_URL")
+    assert "hush" not in result.stderr
+
+
+def test_a_configured_database_is_not_migrated_unasked(empty: URL, tmp_path: Path) -> None:
+    settings = {"database_url": address(empty), "secret_key": SECRET_KEY}
+    result = blog("serve", "--port", free_port(), cwd=tmp_path, **settings)
+    assert_refused(result, "blog db upgrade")
+
+
+# The other commands
+
+
+def test_it_explains_itself(tmp_path: Path) -> None:
+    version = blog("--version", cwd=tmp_path)
+    assert (version.returncode, version.stdout) == (0, f"blog {__version__}\n")
+    overview = blog("--help", cwd=tmp_path)
+    assert overview.returncode == 0
+    for command in ("serve", "db"):
+        details = blog(command, "--help", cwd=tmp_path)
+        assert details.returncode == 0
+        assert command in overview.stdout
+        assert f"usage: blog {command}" in details.stdout
+    nothing = blog(cwd=tmp_path)
+    assert (nothing.returncode, nothing.stdout) == (2, "")
+
+
+def test_it_looks_after_a_configured_database(empty: URL, tmp_path: Path) -> None:
+    settings = {"database_url": address(empty)}
+
+    def db(*arguments: str) -> tuple[int, str]:
+        result = blog("db", *arguments, cwd=tmp_path, **settings)
+        assert not result.stderr
+        return result.returncode, result.stdout.rstrip("\n")
+
+    assert "(head)" in db("history")[1]
+    behind = db("check")
+    assert behind[0] == 1
+    assert "blog db upgrade" in behind[1]
+    assert db("upgrade") == (0, "The schema is current.")
+    assert db("check") == (0, "The schema is current.")
+    assert db("downgrade", "base") == (0, "The schema is behind.")
+    assert_refused(blog("db", "upgrade", "nonsense", cwd=tmp_path, **settings), "nonsense")
+
+
+def test_it_looks_after_its_own_database(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert blog("db", "upgrade", cwd=tmp_path, blog_data_dir=data).returncode == 0
+    assert blog("db", "check", cwd=tmp_path, blog_data_dir=data).returncode == 0
+    assert not Service(data).processes()
+
+
+async def test_two_upgrades_at_once_apply_once(empty: URL, tmp_path: Path) -> None:
+    lock = {"key": 0x_B106_0000}
+    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = :key")
+    engine = create_async_engine(empty, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    async with asyncio.timeout(PATIENCE), engine.connect() as connection:
+        # Held until both ask for it, or one might be done before the other has begun.
+        await connection.execute(text("SELECT pg_advisory_lock(:key)"), lock)
+        settings = environment({"database_url": address(empty)})
+        upgrades = [
+            await asyncio.create_subprocess_exec(COMMAND, "db", "upgrade", cwd=tmp_path, env=settings)
+            for _ in range(2)
+        ]
+        while await connection.scalar(waiting, lock) < 2:  # noqa: ASYNC110 -- PostgreSQL tells nobody
+            await asyncio.sleep(0.05)
+        await connection.execute(text("SELECT pg_advisory_unlock(:key)"), lock)
+        assert [await upgrade.wait() for upgrade in upgrades] == [0, 0]
+        assert (await connection.scalars(text("SELECT version_num FROM alembic_version"))).all() == [Schema().head]
