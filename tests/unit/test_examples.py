@@ -18,6 +18,7 @@ from blog.testing import Storage, StorageContract, a_user, an_article
 from examples.embed_in_starlette import STATUSES, build, from_environment
 from examples.sqlite_storage import SqliteArticleQueries, SqliteStore, SqliteTransaction, SqliteUserQueries
 
+ROOT = Path(__file__).parents[2]
 ADA = {"email": "ada@example.org", "username": "ada", "password": "correct horse battery"}
 
 
@@ -77,6 +78,12 @@ class TestStorageInSqliteOfSeveralProcesses(StorageContract):
         )
         for store in stores:
             store.close()
+
+
+def test_the_readme_names_every_example() -> None:
+    readme = (ROOT / "README.md").read_text()
+    examples = {f"examples/{file.name}" for file in (ROOT / "examples").glob("*.py")}
+    assert {name for name in examples if f"`{name}`" not in readme} == set()
 
 
 class TestStarlette:
