@@ -1,0 +1,123 @@
+"""The API against its own document, by Schemathesis.
+
+What the document allows is taken, what it forbids is refused, and every reply is as documented. All of its checks are
+on. It is the same run each time, and each test finds the blog, in memory, with one user and one article.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import settings
+from schemathesis import AuthContext, Case, HookContext, Response
+from schemathesis.config import SchemathesisConfig
+
+from blog.container import in_memory
+from blog.entrypoints.http.app import build
+from blog.entrypoints.http.contract import FORM, JSON
+from blog.entrypoints.http.openapi import EXAMPLES
+from tests.builders import Clock
+from tests.support import quick
+
+# Longer than the clock of the tests moves.
+CONTAINER = quick(in_memory, Clock(), ACCESS_TOKEN_EXPIRE_MINUTES="525600")
+BLOG = build(CONTAINER)
+
+
+async def serve(scope: Any, receive: Any, send: Any) -> None:
+    """The blog, which Schemathesis stops and starts as it likes."""
+    if scope["type"] == "http":
+        await BLOG(scope, receive, send)
+    while scope["type"] == "lifespan":
+        event = (await receive())["type"]
+        await send({"type": f"{event}.complete"})
+        if event == "lifespan.shutdown":
+            return
+
+
+schema = schemathesis.openapi.from_asgi("/openapi.json", serve, config=SchemathesisConfig(seed=1))
+
+
+@schema.auth(refresh_interval=None)
+class Ada:
+    """The user of the document's examples: what they do is done, leaving for good included."""
+
+    token: str | None = None
+
+    @classmethod
+    def sign_up(cls) -> None:
+        """Register, log in, and write an article."""
+        account = {name: EXAMPLES[name] for name in ("username", "password")}
+        article = {name: EXAMPLES[name] for name in ("title", "content")}
+        send("/users", body=account | {"email": EXAMPLES["email"]})
+        cls.token = send("/auth/login", body=account, media_type=FORM).json()["access_token"]
+        send("/articles", body=article, headers={"Authorization": f"Bearer {cls.token}"})
+
+    def get(self, _: Case[Any], __: AuthContext) -> str:
+        if not self.token:
+            self.sign_up()
+        return str(self.token)
+
+    def set(self, case: Case[Any], token: str, _: AuthContext) -> None:
+        case.headers["Authorization"] = f"Bearer {token}"
+
+
+def send(path: str, *, media_type: str = JSON, **parts: Any) -> Response:
+    reply = schema[path]["POST"].Case(media_type=media_type, **parts).call()
+    assert reply.status_code < 300, reply.content
+    return reply
+
+
+reached: set[tuple[str, int]] = set()
+"""Which operations have been answered with which statuses."""
+
+
+@schema.hook
+def after_call(_: HookContext, case: Case[Any], response: Response) -> None:
+    reached.add((case.operation.label, response.status_code))
+    if (case.operation.label, response.status_code) == ("DELETE /users/me", 204):
+        Ada.token = None
+
+
+def start_anew() -> None:
+    """One user, one article."""
+    CONTAINER.reset_singletons()
+    Ada.sign_up()
+
+
+@pytest.fixture(autouse=True)
+def anew() -> None:
+    start_anew()
+    reached.clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def close() -> Iterator[None]:
+    yield
+    CONTAINER.hasher().close()
+
+
+@schema.parametrize()
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+def test_an_operation_is_as_documented(case: Case[Any]) -> None:
+    case.call_and_validate()
+
+
+class Workflow(schema.as_state_machine()):  # type: ignore[misc]
+    """One call after another, with what the ones before have answered."""
+
+    def setup(self) -> None:
+        start_anew()
+
+
+def test_operations_in_a_row_are_as_documented() -> None:
+    Workflow.run(
+        settings=settings(max_examples=30, stateful_step_count=8, deadline=None, derandomize=True, database=None)
+    )
+    assert reached > {
+        ("POST /articles", 201),
+        ("GET /articles/{article_id}", 200),
+        ("PATCH /articles/{article_id}", 200),
+        ("DELETE /articles/{article_id}", 204),
+    }
