@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from blog.adapters.database.articles import DatabaseArticles
 from blog.adapters.database.engine import Database, naming_errors
 from blog.adapters.database.users import DatabaseUsers
+from blog.domain.errors import Unavailable
 
 
 class DatabaseTransaction:
@@ -31,8 +32,14 @@ class DatabaseTransaction:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Cancelling a commit would leave nobody knowing whether it happened, and a connection in the middle of it.
-        await asyncio.shield(self._end(keep=kind is None))
+        try:
+            # Cancelling a commit would leave nobody knowing whether it happened, and a connection in the middle
+            # of it.
+            await asyncio.shield(self._end(keep=kind is None))
+        except Unavailable:
+            # Where nothing is to be kept, a connection that breaks does as well: what left the block says why.
+            if kind is None:
+                raise
 
     async def _end(self, *, keep: bool) -> None:
         with naming_errors():
