@@ -212,7 +212,7 @@ def test_an_article_goes_there_and_back_and_is_compressed(front: Nginx, service:
         assert written.status_code == 201
         address = written.headers["Location"]
         for accepted, encoding in (("gzip", "gzip"), ("identity", None)):
-            with client.stream("GET", address, headers={"Accept-Encoding": accepted}) as reply:
+            with client.stream("GET", address, headers={"Accept-Encoding": accepted, "Via": "1.1 another"}) as reply:
                 raw = b"".join(reply.iter_raw())
             assert reply.headers.get("Content-Encoding") == encoding
             assert reply.headers["Vary"] == "Accept-Encoding"
