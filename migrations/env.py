@@ -11,8 +11,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from blog.adapters.database.tables import metadata
-from blog.container import running_database
-from blog.settings import Settings
 
 # Any number, as long as it stays the same: it names the lock among a database's advisory locks.
 LOCK = 0x_B106_0000
@@ -46,6 +44,10 @@ def main() -> None:
     if url := context.config.attributes.get("url"):
         asyncio.run(connect(url))
         return
+    # Only here: an embedding service that names its database has no use for a container and settings.
+    from blog.container import running_database
+    from blog.settings import Settings
+
     with running_database(Settings.load(), say=context.config.print_stdout) as settings:
         if settings.database_url:
             asyncio.run(connect(settings.database_url))

@@ -1,7 +1,7 @@
 """What the use cases need from outside, as promises that an adapter keeps.
 
 Every promise is checked by the contract suite against each adapter. Unless a method says otherwise, whatever an
-adapter cannot do for the moment (a database that is away) is `Unavailable`.
+adapter cannot do for the moment (a database that is away) is `Unavailable`. An id is positive and fits in 63 bits.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ class Users(Protocol):
         """An id that no user has, had or will be given again, whether or not the transaction succeeds."""
 
     async def add(self, user: User) -> None:
-        """Keep a new user. Raises `EmailTaken` or `UsernameTaken` where another user has the same key."""
+        """Keep a new user. Raises `EmailTaken` or `UsernameTaken`, either, where others have the same keys."""
 
     async def get(self, user_id: int) -> User:
         """The user. Raises `UserNotFound`."""
@@ -60,6 +60,9 @@ class Transaction(Protocol):
 
     Leaving the block keeps everything that was done in it, or, where an exception leaves it, nothing. Nobody
     outside sees a part of it, and nothing is visible before the block has ended. A transaction serves once.
+
+    A refusal may end the transaction for good: to catch it inside and leave the block as if nothing had happened
+    is `RuntimeError` where not everything else can be kept.
     """
 
     @property

@@ -1,9 +1,9 @@
 """To prove an adapter of your own: the contract that ours keep, and things to test with.
 
-Needs pytest and pytest-asyncio (`pip install 'blog[testing]'`). Bind the contract by answering one fixture:
+Needs pytest and pytest-asyncio, the package's extra `testing`. Bind the contract by answering one fixture:
 
     class TestMyStorage(StorageContract):
-        @pytest.fixture
+        @pytest_asyncio.fixture
         async def storage(self) -> AsyncIterator[Storage]:
             ...  # empty at the start of each test
             yield Storage(transaction=..., articles=..., users=...)

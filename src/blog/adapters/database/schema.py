@@ -52,7 +52,7 @@ class Schema:
             command.upgrade(self.config(url), revision)
 
     def downgrade(self, url: URL | None, revision: str = "-1") -> None:
-        """Take migrations back. Blocks. Raises `Unavailable`, or Alembic's `CommandError` for want of such a revision."""
+        """Take migrations back, as `upgrade` applies them."""
         with naming_errors():
             command.downgrade(self.config(url), revision)
 

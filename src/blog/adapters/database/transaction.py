@@ -21,6 +21,7 @@ class DatabaseTransaction:
 
     def _work_on(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self._aborted = False
         self.users = DatabaseUsers(self.execute)
         self.articles = DatabaseArticles(self.execute)
 
@@ -35,11 +36,14 @@ class DatabaseTransaction:
         try:
             # Cancelling a commit would leave nobody knowing whether it happened, and a connection in the middle
             # of it.
-            await asyncio.shield(self._end(keep=kind is None))
+            await asyncio.shield(self._end(keep=kind is None and not self._aborted))
         except Unavailable:
             # Where nothing is to be kept, a connection that breaks does as well: what left the block says why.
             if kind is None:
                 raise
+        if kind is None and self._aborted:
+            # PostgreSQL answers COMMIT with a rollback then, and with no error.
+            raise RuntimeError("A refusal was kept from leaving its transaction, of which nothing is kept.")
 
     async def _end(self, *, keep: bool) -> None:
         with naming_errors():
@@ -52,8 +56,12 @@ class DatabaseTransaction:
 
     async def execute(self, statement: Executable, parameters: dict[str, Any] | None = None) -> CursorResult[Any]:
         """Run one statement of the transaction. Raises `Unavailable`."""
-        with naming_errors():
-            return await self._connection.execute(statement, parameters)
+        try:
+            with naming_errors():
+                return await self._connection.execute(statement, parameters)
+        except Exception:
+            self._aborted = True
+            raise
 
 
 class JoinedTransaction(DatabaseTransaction):
