@@ -120,7 +120,7 @@ class Line:
 
     def __init__(self, file: Path, timeout: float) -> None:
         # Without an isolation level the module begins no transactions by itself.
-        self._connection = sqlite3.connect(file, timeout, isolation_level=None, check_same_thread=False)
+        self._connection = sqlite3.connect(file, timeout=timeout, isolation_level=None, check_same_thread=False)
         self._connection.row_factory = sqlite3.Row
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         try:
