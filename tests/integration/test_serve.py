@@ -165,6 +165,7 @@ def test_whatever_is_killed_it_goes_on_or_leaves_nothing(service: Service) -> No
         return len(workers) == 2 and killed not in workers
 
     eventually(replaced, "the killed worker is replaced")
+    service.wait_until_ready()
     assert {service.status("/health/ready") for _ in range(20)} == {200}
 
     service.kill()
