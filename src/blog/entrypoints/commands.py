@@ -72,7 +72,7 @@ def serve(*, host: str, port: int, workers: int) -> None:
         settings = _with_key(settings)
         _tell_workers(settings)
         at = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        say(f"{settings.app_name} serves on {at} (its contract is at {at}/openapi.json). Press Ctrl-C to stop.")
+        say(f"{settings.app_name} serves on {at} (its API, to read and to try: {at}/docs). Press Ctrl-C to stop.")
         server = Granian(
             "blog.entrypoints.http.app:from_environment",
             factory=True,
