@@ -25,9 +25,13 @@ AS_ROOT = os.geteuid() == 0
 
 # Another process that uses the data folder until its input ends. It says what it does, and last the URL.
 PROCESS = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from blog.adapters.embedded_postgres import embedded_postgres
+
+# As at a terminal, also where the tests run in the background of a script, which ignores interrupts. And not for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.alarm(120)
 
 with embedded_postgres(Path(sys.argv[1]), say=lambda words: print(words, flush=True)) as url:
     if "with a worker" in sys.argv and os.fork() == 0:
