@@ -29,7 +29,7 @@ import os, signal, sys, time
 from pathlib import Path
 from blog.adapters.embedded_postgres import embedded_postgres
 
-# As at a terminal, also where the tests run in the background of a script, which ignores interrupts. And not for ever.
+# As at a terminal, also where the tests run in the background of a script, which ignores interrupts. Not for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.alarm(120)
 
