@@ -1,7 +1,7 @@
 """An adapter of your own, by example: a blog that is kept in one file, with the sqlite3 of the standard library.
 
 It keeps what the ports `Transaction`, `ArticleQueries` and `UserQueries` promise; `blog.testing.StorageContract`,
-bound in tests/unit/test_examples.py, proves it. So every use case runs on it:
+bound in tests/integration/test_examples.py, proves it. So every use case runs on it:
 
     store = SqliteStore(Path("blog.sqlite"))
     publishing = Publishing(transaction=lambda: SqliteTransaction(store), now=lambda: datetime.now(UTC))
