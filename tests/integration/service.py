@@ -4,6 +4,7 @@ It runs in a folder and an environment that hold nothing of the developer's. Eve
 """
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -37,10 +38,11 @@ def eventually(look: Callable[[], T], what: str, *, within: float = PATIENCE) ->
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port of the loopback interface that nobody has now, and that no outgoing connection will be given later."""
+    while True:
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", random.randrange(10_240, 32_768)))
+            return int(listener.getsockname()[1])
 
 
 def environment(settings: dict[str, object]) -> dict[str, str]:
@@ -138,13 +140,17 @@ class Service:
 
     def wait_until_ready(self) -> None:
         """Wait until it can do its work."""
+        self.wait_until(lambda: self.status("/health/ready") == 200, "the service is ready")
 
-        def ready() -> bool:
+    def wait_until(self, look: Callable[[], object], what: str) -> None:
+        """Wait for something that only a service that has not ended will show."""
+
+        def seen() -> object:
             assert self._process
             assert self._process.poll() is None, f"it ended with {self._process.returncode}: {self.complaints}"
-            return self.status("/health/ready") == 200
+            return look()
 
-        eventually(ready, "the service is ready")
+        eventually(seen, what)
 
     @property
     def said(self) -> str:

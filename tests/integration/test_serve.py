@@ -134,13 +134,13 @@ def test_a_signal_is_heard_while_it_starts(tmp_path: Path) -> None:
     service = Service(tmp_path / "data", workers=2)
     try:
         service.start()
-        eventually(lambda: "Starting PostgreSQL" in service.said, "it starts PostgreSQL")
+        service.wait_until(lambda: "Starting PostgreSQL" in service.said, "it starts PostgreSQL")
         assert service.stop(within=SOON) == -signal.SIGTERM
         service.wait_until_gone(within=SOON)
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             service.start()
-            eventually(lambda: " serves on " in service.said and service.workers_alive(), "it starts workers")
+            service.wait_until(lambda: " serves on " in service.said and service.workers_alive(), "it starts workers")
             # A supervisor of services tells all of them at once, and so does a terminal.
             exit_code = service.stop(number, group=number != signal.SIGKILL, within=SOON * 2)
             assert exit_code == (-number if number == signal.SIGKILL else 0)
