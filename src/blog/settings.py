@@ -51,7 +51,7 @@ def _algorithm(value: str) -> str:
 def _database_url(value: str) -> URL:
     try:
         url = make_url(value)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # whose own text would show a part of the password
         raise ValueError("must look like postgresql://user:password@host:5432/database") from None
     if url.drivername not in ("postgres", "postgresql", "postgresql+asyncpg"):
         raise ValueError(f"must be a postgresql:// address, not {url.drivername}://")
@@ -157,7 +157,7 @@ class Settings:
             settings = cls(**values)
         except SettingsError as error:
             wrong.append(str(error))
-        if serving and given.get("DATABASE_URL") and not given.get("SECRET_KEY"):
+        if serving and (given.get("DATABASE_URL") or "").strip() and not (given.get("SECRET_KEY") or "").strip():
             wrong.append(f"SECRET_KEY is missing, and needed where DATABASE_URL is set. {MAKE_A_KEY}")
         if wrong:
             raise SettingsError("\n".join(wrong))
