@@ -4,7 +4,7 @@ It runs in a folder and an environment that hold nothing of the developer's. Eve
 """
 
 import os
-import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -41,7 +41,7 @@ def free_port() -> int:
     """A port of the loopback interface that nobody has now, and that no outgoing connection will be given later."""
     while True:
         with socket.socket() as listener, suppress(OSError):
-            listener.bind(("127.0.0.1", random.randrange(10_240, 32_768)))
+            listener.bind(("127.0.0.1", 10_240 + secrets.randbelow(22_528)))
             return int(listener.getsockname()[1])
 
 
