@@ -1,7 +1,11 @@
 """The contracts, kept in memory."""
 
 from blog.testing import StorageContract
-from tests.contracts.api import ArticlesContract, HttpContract, LoginContract, UsersContract, ada, bob
+from tests.contracts.articles import ArticlesContract
+from tests.contracts.asking import ada, bob
+from tests.contracts.http import HttpContract
+from tests.contracts.login import LoginContract
+from tests.contracts.users import UsersContract
 
 __all__ = ["ada", "bob"]
 

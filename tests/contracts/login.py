@@ -1,0 +1,170 @@
+"""What the HTTP contract promises of logging in and of tokens, whatever the blog is kept in."""
+
+import httpx
+import jwt
+import pytest
+
+from tests.builders import Clock
+from tests.contracts.asking import PASSWORD, bearer, headers, problem, register, token_of, wrong
+from tests.support import KEY
+
+
+class LoginContract:
+    async def test_a_name_in_any_case_and_a_password_buy_a_token(self, client: httpx.AsyncClient) -> None:
+        user = await register(client, "Ada")
+        answer = await client.post("/auth/login", data={"username": "aDa", "password": PASSWORD})
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == "no-store"
+        token = answer.json()
+        assert (token["token_type"], token["expires_in"]) == ("bearer", 30 * 60)
+        claims = jwt.decode(token["access_token"], KEY, ["HS256"], options={"verify_exp": False, "verify_iat": False})
+        assert claims["sub"] == str(user["id"])
+        assert claims["exp"] - claims["iat"] == 30 * 60
+        assert claims["jti"]
+
+    async def test_no_two_tokens_are_the_same(self, client: httpx.AsyncClient) -> None:
+        await register(client)
+        assert await token_of(client) != await token_of(client)
+
+    async def test_what_oauth_clients_send_along_is_taken(self, client: httpx.AsyncClient) -> None:
+        await register(client)
+        form = {"grant_type": "password", "scope": "", "client_id": "", "client_secret": ""}
+        answer = await client.post("/auth/login", data={"username": "Ada", "password": PASSWORD} | form)
+        assert answer.status_code == 200
+
+    async def test_a_client_may_name_itself_where_tokens_are_and_nowhere_else(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        """RFC 6749, section 2.3.1."""
+        await register(client, "Ada")
+        for basic in ("Basic Og==", "basic Y2xpZW50OnNlY3JldA==", "Basic"):
+            headers = {"Authorization": basic}
+            form = {"username": "Ada", "password": PASSWORD}
+            assert (await client.post("/auth/login", data=form, headers=headers)).status_code == 200
+            for path in ("/users/me", "/articles"):
+                assert problem(await client.get(path, headers=headers), 401)
+        answer = await client.post("/auth/login", data=form, headers={"Authorization": "Bearer x"})
+        assert problem(answer, 401)["detail"] == "Could not validate credentials"
+
+    async def test_a_wrong_name_and_a_wrong_password_are_one_answer(self, client: httpx.AsyncClient) -> None:
+        await register(client, "Ada")
+        answers = [
+            await client.post("/auth/login", data={"username": name, "password": password})
+            for name, password in (
+                ("Ada", "not this one"),
+                ("nobody", PASSWORD),
+                ("no such name!", PASSWORD),
+                ("Ada", ""),
+                ("", ""),
+                ("Ada", PASSWORD + " "),
+            )
+        ]
+        assert len({answer.text for answer in answers}) == 1
+        assert len({str(headers(answer)) for answer in answers}) == 1
+        assert problem(answers[0], 401)["detail"] == "Incorrect username or password"
+        assert answers[0].headers["www-authenticate"].startswith("Bearer")
+
+    @pytest.mark.parametrize(
+        ("ours", "typed"),
+        [
+            ("caf\u00e9 caf\u00e9", "cafe\u0301 cafe\u0301"),
+            ("x" * 1024, "x" * 1024),
+        ],
+    )
+    async def test_a_password_is_normalised_and_may_be_long(
+        self, client: httpx.AsyncClient, ours: str, typed: str
+    ) -> None:
+        await client.post("/users", json={"email": "a@b.c", "username": "ada", "password": ours})
+        answer = await client.post("/auth/login", data={"username": "ada", "password": typed})
+        assert answer.status_code == 200
+
+    async def test_a_password_counts_past_the_72_bytes_of_bcrypt(self, client: httpx.AsyncClient) -> None:
+        await client.post("/users", json={"email": "a@b.c", "username": "ada", "password": "x" * 80 + "a"})
+        answer = await client.post("/auth/login", data={"username": "ada", "password": "x" * 80 + "b"})
+        assert problem(answer, 401)
+
+    async def test_everything_wrong_with_a_form_is_named(self, client: httpx.AsyncClient) -> None:
+        answer = await client.post(
+            "/auth/login",
+            content="username=a&username=b&password=nul%00&grant_type=code&remember=1",
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+        assert set(wrong(answer)) == {"#/username", "#/password", "#/grant_type", "#/remember"}
+        answer = await client.post("/auth/login", data={"password": "x" * 1025})
+        assert set(wrong(answer)) == {"#/username", "#/password"}
+
+    async def test_a_login_is_a_form(self, client: httpx.AsyncClient) -> None:
+        answer = await client.post("/auth/login", json={"username": "Ada", "password": PASSWORD})
+        assert problem(answer, 415)
+        assert answer.headers["accept"] == "application/x-www-form-urlencoded"
+        answer = await client.post(
+            "/auth/login", content=b"username=%FF", headers={"Content-Type": "application/x-www-form-urlencoded"}
+        )
+        assert problem(answer, 400)
+        answer = await client.post(
+            "/auth/login", content=b"a=1&" * 101, headers={"Content-Type": "application/x-www-form-urlencoded"}
+        )
+        assert problem(answer, 400)
+
+    async def test_a_token_is_refused_once_it_has_expired(
+        self, client: httpx.AsyncClient, clock: Clock, ada: dict[str, str]
+    ) -> None:
+        clock.advance(minutes=29)
+        assert (await client.get("/users/me", headers=ada)).status_code == 200
+        clock.advance(minutes=2)
+        answer = await client.get("/users/me", headers=ada)
+        assert problem(answer, 401)["detail"] == "Could not validate credentials"
+
+    @pytest.mark.parametrize("path", ["/articles", "/articles/1", "/users/me", "/users/Ada", "/health/live"])
+    async def test_a_token_that_does_not_hold_is_refused_everywhere(
+        self, client: httpx.AsyncClient, clock: Clock, path: str
+    ) -> None:
+        user = await register(client, "Ada")
+        now = int(clock.moment.timestamp())
+        claims = {"sub": str(user["id"]), "iat": now, "exp": now + 900, "jti": "1"}
+
+        def signed(
+            key: str = KEY, algorithm: str = "HS256", typ: str = "JWT", missing: str = "", **different: object
+        ) -> str:
+            content = {name: value for name, value in (claims | different).items() if name != missing}
+            return jwt.encode(content, key, algorithm, headers={"typ": typ})
+
+        assert (await client.get("/users/me", headers=bearer(signed()))).status_code == 200
+        head, body, signature = signed().split(".")
+        for authorization in (
+            "Bearer",
+            "Bearer ",
+            "Bearer x",
+            f"Basic {signed()}",
+            signed(),
+            f"Bearer {head}.{body}.",
+            f"Bearer {head}.{body}.{signature[:-4]}AAAA",
+            "Bearer " + signed(key=KEY + "x"),
+            "Bearer " + signed(key=KEY * 2, algorithm="HS512"),
+            "Bearer " + jwt.encode(claims, "", "none"),
+            "Bearer " + signed(typ="preview"),
+            *("Bearer " + signed(missing=claim) for claim in claims),
+            "Bearer " + signed(sub="1e3"),
+            "Bearer " + signed(sub="9" * 30),
+            "Bearer " + signed(sub=str(user["id"] + 1)),
+            "Bearer " + signed(exp=now - 60),
+            "Bearer " + signed(iat=now + 3600, exp=now + 7200),
+            "Bearer " + signed(exp="soon"),
+        ):
+            answer = await client.get(path, headers={"Authorization": authorization})
+            assert problem(answer, 401)["detail"] == "Could not validate credentials", authorization
+            assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+    async def test_without_a_token_the_challenge_has_no_error_code(self, client: httpx.AsyncClient) -> None:
+        """RFC 6750, section 3.1."""
+        answer = await client.get("/users/me")
+        assert problem(answer, 401)
+        assert answer.headers["www-authenticate"] == 'Bearer realm="blog"'
+
+    async def test_clocks_may_differ_a_little(self, client: httpx.AsyncClient, clock: Clock) -> None:
+        user = await register(client)
+        now = int(clock.moment.timestamp())
+        for iat, exp in ((now + 5, now + 900), (now - 900, now - 3)):
+            claims = {"sub": str(user["id"]), "iat": iat, "exp": exp, "jti": "1"}
+            answer = await client.get("/users/me", headers=bearer(jwt.encode(claims, KEY, "HS256")))
+            assert answer.status_code == 200
