@@ -61,7 +61,6 @@ ADD_USER = """
 USER = "SELECT * FROM users WHERE id = :id"
 USER_NAMED = "SELECT * FROM users WHERE username_key = :key"
 REMOVE_USER = "DELETE FROM users WHERE id = :id RETURNING id"
-ARTICLE = "SELECT * FROM articles WHERE id = :id"
 ADD_ARTICLE = "INSERT INTO articles VALUES (:id, :title, :content, :published, :author_id, :created_at, :updated_at)"
 SAVE_ARTICLE = """
     UPDATE articles SET (title, content, published, author_id, created_at, updated_at)
@@ -265,8 +264,8 @@ class SqliteArticles:
                 raise InvalidToken from None
             raise
 
-    async def get(self, article_id: int) -> Article:
-        return article_of(await self._line.first(ARTICLE, id=article_id))
+    async def get(self, article_id: int, *, actor: int) -> Article:
+        return article_of(await self._line.first(VISIBLE_ARTICLE, id=article_id, viewer=actor))
 
     async def save(self, article: Article) -> None:
         await self._line.execute(SAVE_ARTICLE, **row_of(article))

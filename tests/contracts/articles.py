@@ -205,6 +205,8 @@ class ArticlesContract:
             ("limit=ten", {"limit"}),
             ("limit=", {"limit"}),
             ("limit=1.5", {"limit"}),
+            ("limit=1e1&skip=5.0", {"limit", "skip"}),
+            ("skip=-0", {"skip"}),
             ("limit=99999999999999999999999", {"limit"}),
             ("skip=1000000001", {"skip"}),
             ("limit=1&limit=2", {"limit"}),

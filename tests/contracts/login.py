@@ -90,6 +90,15 @@ class LoginContract:
             headers={"Content-Type": "application/x-www-form-urlencoded"},
         )
         assert set(wrong(answer)) == {"#/username", "#/password", "#/grant_type", "#/remember"}
+        answer = await client.post(
+            "/auth/login",
+            data={"username": "nul\x00", "password": PASSWORD, "client_id": "line\n", "scope": "x" * 256},
+        )
+        assert wrong(answer) == {
+            "#/username": "Must not contain control characters; U+0000 is one.",
+            "#/client_id": "Must not contain control characters; U+000A is one.",
+            "#/scope": "Must be at most 255 characters long.",
+        }
         answer = await client.post("/auth/login", data={"password": "x" * 1025})
         assert set(wrong(answer)) == {"#/username", "#/password"}
 

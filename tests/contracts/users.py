@@ -1,5 +1,7 @@
 """What the HTTP contract promises of accounts and profiles, whatever the blog is kept in."""
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -91,6 +93,15 @@ class UsersContract:
         answer = await client.post("/auth/login", data={"username": "Ada", "password": PASSWORD})
         assert problem(answer, 401)
         assert [article["id"] for article in (await client.get("/articles")).json()] == [other["id"]]
+
+    async def test_an_account_is_deleted_once(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:
+        """Whoever comes second, be it within the same moment, has no account any more."""
+        answers = await asyncio.gather(
+            *(client.request("DELETE", "/users/me", json={"password": PASSWORD}, headers=ada) for _ in range(3))
+        )
+        assert sorted(answer.status_code for answer in answers) == [204, 401, 401]
+        refused = next(answer for answer in answers if answer.status_code == 401)
+        assert problem(refused, 401)["detail"] == "Could not validate credentials"
 
     async def test_deleting_an_account_wants_a_password(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:
         assert problem(await client.request("DELETE", "/users/me", json={"password": PASSWORD}), 401)

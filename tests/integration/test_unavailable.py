@@ -133,7 +133,7 @@ async def keep_article(database: Database) -> Article:
 
 async def edit(database: Database, article: Article) -> None:
     async with DatabaseTransaction(database) as tx:
-        await tx.articles.save(await tx.articles.get(article.id))
+        await tx.articles.save(await tx.articles.get(article.id, actor=article.author_id))
 
 
 async def read(database: Database) -> None:

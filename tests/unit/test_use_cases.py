@@ -17,7 +17,6 @@ from blog.domain.users import (
     Password,
     Username,
     UsernameTaken,
-    UserNotFound,
     WrongPassword,
 )
 from tests.builders import NOON, Clock
@@ -102,7 +101,7 @@ async def test_a_token_ends_with_its_account(container: Container) -> None:
     await container.accounts().delete(actor=account.id, password=Password(PASSWORD))
     with pytest.raises(InvalidToken):
         await container.authenticating().identify(token.access_token)
-    with pytest.raises(UserNotFound):
+    with pytest.raises(InvalidToken):
         await container.accounts().delete(actor=account.id, password=Password(PASSWORD))
 
 

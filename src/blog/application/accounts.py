@@ -4,7 +4,16 @@ from dataclasses import dataclass
 
 from blog.application.ports import Clock, PasswordHasher, TransactionFactory
 from blog.application.queries import AccountView
-from blog.domain.users import Email, NewPassword, Password, User, Username, WrongPassword
+from blog.domain.users import (
+    Email,
+    InvalidToken,
+    NewPassword,
+    Password,
+    User,
+    Username,
+    UserNotFound,
+    WrongPassword,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +39,14 @@ class Accounts:
         return AccountView.of(user)
 
     async def delete(self, *, actor: int, password: Password) -> None:
-        """Delete the actor's account and everything it wrote. Raises `WrongPassword`, `UserNotFound`."""
-        async with self.transaction() as tx:
-            user = await tx.users.get(actor)
-        # Between two transactions, because hashing takes longer than a connection should be held.
-        if not await self.hasher.verify(password, user.password_hash):
-            raise WrongPassword
-        async with self.transaction() as tx:
-            await tx.users.remove(actor)
+        """Delete the actor's account and everything it wrote. Raises `WrongPassword`, `InvalidToken` if gone."""
+        try:
+            async with self.transaction() as tx:
+                user = await tx.users.get(actor)
+            # Between two transactions, because hashing takes longer than a connection should be held.
+            if not await self.hasher.verify(password, user.password_hash):
+                raise WrongPassword
+            async with self.transaction() as tx:
+                await tx.users.remove(actor)
+        except UserNotFound:
+            raise InvalidToken from None

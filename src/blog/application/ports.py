@@ -45,8 +45,12 @@ class Articles(Protocol):
     async def add(self, article: Article) -> None:
         """Keep a new article. Raises `InvalidToken` where its author, and so its token, is gone."""
 
-    async def get(self, article_id: int) -> Article:
-        """The article, which nobody else can change until the transaction ends. Raises `ArticleNotFound`."""
+    async def get(self, article_id: int, *, actor: int) -> Article:
+        """The article, which nobody else can change until the transaction ends.
+
+        Raises `ArticleNotFound`, also where the actor may not read it, and without having held it then: neither
+        the time that takes nor a lock tells of somebody else's draft.
+        """
 
     async def save(self, article: Article) -> None:
         """Keep the changed article in place of what `get` gave."""

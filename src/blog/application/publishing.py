@@ -39,7 +39,7 @@ class Publishing:
     ) -> ArticleView:
         """Change what is given and nothing else. Raises `ArticleNotFound`, `NotTheAuthor`."""
         async with self.transaction() as tx:
-            before = await tx.articles.get(article)
+            before = await tx.articles.get(article, actor=actor)
             after = before.edit(by=actor, at=self.now(), title=title, content=content, published=published)
             if after is not before:
                 await tx.articles.save(after)
@@ -48,5 +48,5 @@ class Publishing:
     async def delete(self, *, actor: int, article: int) -> None:
         """Delete the article. Raises `ArticleNotFound`, `NotTheAuthor`."""
         async with self.transaction() as tx:
-            (await tx.articles.get(article)).check_changeable_by(actor)
+            (await tx.articles.get(article, actor=actor)).check_changeable_by(actor)
             await tx.articles.remove(article)

@@ -73,15 +73,17 @@ class Password:
     MAX: ClassVar[int] = 1024
 
     def __init__(self, secret: str) -> None:
+        # Before it is normalised, because that takes time; and after it, because that is what is kept.
         check_text(secret, at_least=self.MIN, at_most=self.MAX)
         self.secret = unicodedata.normalize("NFKC", secret)
+        check_text(self.secret, at_least=self.MIN, at_most=len(self.secret))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
 
 class NewPassword(Password):
-    """A password that is being chosen: at least 8 characters. Raises `Invalid`."""
+    """A password that is being chosen: at least 8 characters, counted when it is normalised. Raises `Invalid`."""
 
     __slots__ = ()
     MIN: ClassVar[int] = 8

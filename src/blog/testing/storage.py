@@ -107,7 +107,7 @@ class StorageContract:
     async def test_an_article_is_kept_whole(self, storage: Storage) -> None:
         article = await keep_article(storage, await keep_user(storage))
         async with storage.transaction() as tx:
-            assert await tx.articles.get(article.id) == article
+            assert await tx.articles.get(article.id, actor=article.author_id) == article
         view = await storage.articles.get(article.id, viewer=None)
         assert view == ArticleView.of(article)
         # Equal is not enough: 1 == True, and one moment is equal in two zones.
@@ -124,20 +124,20 @@ class StorageContract:
             updated_at=NOON + timedelta(days=3),
         )
         async with storage.transaction() as tx:
-            await tx.articles.get(article.id)
+            await tx.articles.get(article.id, actor=article.author_id)
             await tx.articles.save(changed)
         async with storage.transaction() as tx:
-            assert await tx.articles.get(article.id) == changed
+            assert await tx.articles.get(article.id, actor=article.author_id) == changed
 
     async def test_a_removed_article_is_gone(self, storage: Storage) -> None:
         user = await keep_user(storage)
         gone, stays = await keep_article(storage, user), await keep_article(storage, user)
         async with storage.transaction() as tx:
-            await tx.articles.get(gone.id)
+            await tx.articles.get(gone.id, actor=gone.author_id)
             await tx.articles.remove(gone.id)
         async with storage.transaction() as tx:
             with pytest.raises(ArticleNotFound):
-                await tx.articles.get(gone.id)
+                await tx.articles.get(gone.id, actor=gone.author_id)
         page = await storage.articles.page(viewer=user.id, skip=0, limit=10)
         assert [article.id for article in page.articles] == [stays.id]
 
@@ -153,7 +153,7 @@ class StorageContract:
         article = await keep_article(storage, user)
         with pytest.raises(Interrupted):
             async with storage.transaction() as tx:
-                await tx.articles.get(article.id)
+                await tx.articles.get(article.id, actor=article.author_id)
                 await tx.articles.save(replace(article, title=Title("Changed")))
                 await tx.articles.add(an_article(id=await tx.articles.next_id(), author_id=user.id))
                 await tx.users.add(
@@ -170,7 +170,7 @@ class StorageContract:
         article = await keep_article(storage, user)
         with pytest.raises(EmailTaken):
             async with storage.transaction() as tx:
-                await tx.articles.get(article.id)
+                await tx.articles.get(article.id, actor=article.author_id)
                 await tx.articles.remove(article.id)
                 await tx.users.add(a_user(id=await tx.users.next_id(), username=Username("another")))
         assert await storage.articles.get(article.id, viewer=None) == ArticleView.of(article)
@@ -212,7 +212,7 @@ class StorageContract:
                         raise Interrupted
                 if outcome == "removed":
                     async with storage.transaction() as tx:
-                        await tx.articles.get(article.id)
+                        await tx.articles.get(article.id, actor=article.author_id)
                         await tx.articles.remove(article.id)
             except Interrupted:
                 pass
@@ -224,7 +224,7 @@ class StorageContract:
 
         async def append(number: int) -> None:
             async with storage.transaction() as tx:
-                before = await tx.articles.get(article.id)
+                before = await tx.articles.get(article.id, actor=article.author_id)
                 await asyncio.sleep(0)
                 await tx.articles.save(replace(before, content=Content(f"{before.content} {number}")))
 
@@ -242,6 +242,17 @@ class StorageContract:
             assert (await queries.page(viewer=viewer, skip=0, limit=10)).articles == ()
         assert await queries.get(draft.id, viewer=user.id) == ArticleView.of(draft)
         assert (await queries.page(viewer=user.id, skip=0, limit=10)).articles == (ArticleView.of(draft),)
+
+    async def test_a_draft_is_held_by_its_author_alone(self, storage: Storage) -> None:
+        user = await keep_user(storage)
+        draft = await keep_article(storage, user, published=False)
+        public = await keep_article(storage, user)
+        async with storage.transaction() as tx:
+            with pytest.raises(ArticleNotFound):
+                await tx.articles.get(draft.id, actor=SOMEBODY_ELSE)
+        async with storage.transaction() as tx:
+            assert await tx.articles.get(public.id, actor=SOMEBODY_ELSE) == public
+            assert await tx.articles.get(draft.id, actor=user.id) == draft
 
     async def test_an_unknown_article_is_not_found(self, storage: Storage) -> None:
         for viewer in (None, SOMEBODY_ELSE):
@@ -277,4 +288,4 @@ class StorageContract:
         """Nothing of the technology behind a port comes through it."""
         with pytest.raises(BlogError):
             async with storage.transaction() as tx:
-                await tx.articles.get(2**62)
+                await tx.articles.get(2**62, actor=1)

@@ -7,12 +7,12 @@ from sqlalchemy import CursorResult, Row, Sequence, bindparam, delete, insert, s
 from sqlalchemy.exc import IntegrityError
 
 from blog.adapters.database.engine import violated_constraint
-from blog.adapters.database.tables import articles
+from blog.adapters.database.tables import VISIBLE, articles
 from blog.domain.articles import Article, ArticleNotFound, Content, Title
 from blog.domain.users import InvalidToken
 
 NEXT_ID = select(Sequence("articles_id_seq").next_value())
-BY_ID_LOCKED = select(articles).where(articles.c.id == bindparam("id")).with_for_update()
+BY_ID_LOCKED = select(articles).where(articles.c.id == bindparam("id"), VISIBLE).with_for_update()
 ADD = insert(articles)
 SAVE = (
     update(articles)
@@ -37,8 +37,8 @@ class DatabaseArticles:
                 raise InvalidToken from None
             raise
 
-    async def get(self, article_id: int) -> Article:
-        return article_of((await self._execute(BY_ID_LOCKED, {"id": article_id})).one_or_none())
+    async def get(self, article_id: int, *, actor: int) -> Article:
+        return article_of((await self._execute(BY_ID_LOCKED, {"id": article_id, "viewer": actor})).one_or_none())
 
     async def save(self, article: Article) -> None:
         row = row_of(article)

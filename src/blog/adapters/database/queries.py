@@ -1,9 +1,9 @@
 """Reads: each one statement, straight from rows to views."""
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, select
 
 from blog.adapters.database.engine import Database
-from blog.adapters.database.tables import articles, users
+from blog.adapters.database.tables import PUBLIC, VISIBLE, articles, users
 from blog.application.queries import AccountView, ArticlePage, ArticleView, ProfileView
 from blog.domain.articles import ArticleNotFound
 from blog.domain.users import Username, UserNotFound
@@ -12,10 +12,6 @@ from blog.domain.users import Username, UserNotFound
 ARTICLE = [articles.c[name] for name in ArticleView.__slots__]
 ACCOUNT = [users.c[name] for name in AccountView.__slots__]
 PROFILE = [users.c[name] for name in ProfileView.__slots__]
-
-# What anybody may read, and what a known reader may. Apart, so that each has its index.
-PUBLIC = articles.c.published
-VISIBLE = or_(articles.c.published, articles.c.author_id == bindparam("viewer"))
 
 ONE = select(*ARTICLE).where(articles.c.id == bindparam("id"))
 PAGE = (

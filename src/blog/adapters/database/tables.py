@@ -13,6 +13,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
+    or_,
 )
 
 from blog.domain.articles import Title
@@ -58,3 +60,7 @@ articles = Table(
     Index("ix_articles_published_created_at_id", "created_at", "id", postgresql_where=Column("published", Boolean)),
     Index(None, "author_id"),
 )
+
+# What anybody may read, and what a known reader may. Apart, so that each has its index.
+PUBLIC = articles.c.published
+VISIBLE = or_(articles.c.published, articles.c.author_id == bindparam("viewer"))

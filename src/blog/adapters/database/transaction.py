@@ -59,7 +59,8 @@ class DatabaseTransaction:
         try:
             with naming_errors():
                 return await self._connection.execute(statement, parameters)
-        except Exception:
+        except BaseException:
+            # A statement that was cancelled half-way leaves a connection nobody should go on with, too.
             self._aborted = True
             raise
 

@@ -75,11 +75,11 @@ class MemoryArticles:
             raise InvalidToken
         self._articles[article.id] = article
 
-    async def get(self, article_id: int) -> Article:
-        try:
-            return self._articles[article_id]
-        except KeyError:
-            raise ArticleNotFound from None
+    async def get(self, article_id: int, *, actor: int) -> Article:
+        article = self._articles.get(article_id)
+        if article is None or not article.visible_to(actor):
+            raise ArticleNotFound
+        return article
 
     async def save(self, article: Article) -> None:
         self._articles[article.id] = article

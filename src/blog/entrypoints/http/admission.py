@@ -8,7 +8,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -175,8 +175,11 @@ def _convert(
         if name in given:
             try:
                 values[this.name] = msgspec.convert(given[name], this.type, strict=strict, dec_hook=_value)
+                # Read from text, 1e1 and 5.0 would do for a number.
+                if not strict and type(values[this.name]) is int and not re.fullmatch("[0-9]{1,19}", given[name]):
+                    raise msgspec.ValidationError("Expected `int`")
             except msgspec.ValidationError as error:
-                errors.append(place(name, _sentence(error)))
+                errors.append(place(name, _sentence(error, this.type)))
         elif this.required and not told & {f"#/{name}", name}:
             errors.append(place(name, "Is missing."))
     names = {this.encode_name for this in known}
@@ -190,9 +193,25 @@ def _value(kind: Any, raw: object) -> Any:  # noqa: ANN401
     return kind(raw)
 
 
-def _sentence(error: msgspec.ValidationError) -> str:
-    sentence = re.sub(r" - at `.*`$", "", str(error)).replace("`", "")
-    return sentence if sentence.endswith(".") else f"{sentence}."
+_SENTENCES = (
+    (r"Expected `int` >= (\d+)", r"Must be at least \1."),
+    (r"Expected `int` <= (\d+)", r"Must be at most \1."),
+    (r"Expected `int`", "Must be a whole number."),
+    (r"Expected `bool`", "Must be true or false."),
+    (r"Expected `array`", "Must be a list."),
+    (r"Expected `(str|datetime)`", "Must be a string."),
+)
+"""What msgspec says of a value, in words for whoever sent it."""
+
+
+def _sentence(error: msgspec.ValidationError, kind: Any) -> str:  # noqa: ANN401
+    said = str(error)
+    if get_origin(kind) is Literal:
+        return f"Must be {' or '.join(get_args(kind))}."
+    for pattern, sentence in _SENTENCES:
+        if found := re.match(pattern, said):
+            return found.expand(sentence)
+    return re.sub(r" - at `.*`$", "", said)
 
 
 def _pointer(name: str, detail: str) -> FieldError:

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, Response, route
-from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
@@ -78,17 +77,12 @@ def build(container: Container) -> ASGIApp:
             guards=[admission.Admission(container.authenticating)],
             exception_handlers=HANDLERS,
             request_max_body_size=admission.MAX_BODY,
-            cors_config=CORSConfig(
-                allow_origins=list(settings.backend_cors_origins),
-                allow_methods=["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST"],
-                allow_headers=["Authorization", "Content-Type"],
-                expose_headers=["Location", "Link", "ETag", "Retry-After"],
-            ),
             openapi_config=None,
             lifespan=[lifespan],
             logging_config=None,
         ),
         proxies=settings.trusted_proxies,
+        origins=settings.backend_cors_origins,
     )
 
 

@@ -147,7 +147,7 @@ async def delete_article(
 
 
 def _links(page: Page, *, more: bool) -> dict[str, str]:
-    """The pages before and after (RFC 8288), relative to wherever the API is mounted."""
+    """The pages before and after (RFC 8288), as absolute paths."""
     links = []
     if more:
         links.append(f'</articles?skip={page.skip + page.limit}&limit={page.limit}>; rel="next"')

@@ -1,6 +1,6 @@
 """Logging in (OAuth 2.0, the password grant: RFC 6749, section 4.3)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import msgspec
 from litestar import Response, post
@@ -8,19 +8,32 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from blog.application.authenticating import Authenticating
+from blog.domain.text import check_text
 from blog.domain.users import InvalidCredentials, InvalidToken, Password
 from blog.entrypoints.http.contract import FORM, Body, Contract
+
+
+class Line(str):
+    """A line of at most 255 characters. Raises `Invalid`."""
+
+    __slots__ = ()
+    MIN: ClassVar[int] = 0
+    MAX: ClassVar[int] = 255
+
+    def __new__(cls, text: str) -> Self:
+        check_text(text, at_least=cls.MIN, at_most=cls.MAX)
+        return super().__new__(cls, text)
 
 
 class LoginForm(Body):
     """A name and a password, and what OAuth 2.0 clients send along."""
 
-    username: Annotated[str, msgspec.Meta(max_length=255)]
+    username: Line
     password: Password
     grant_type: Literal["password"] = "password"
-    scope: Annotated[str, msgspec.Meta(max_length=255)] = ""
-    client_id: Annotated[str, msgspec.Meta(max_length=255)] = ""
-    client_secret: Annotated[str, msgspec.Meta(max_length=255)] = ""
+    scope: Line | msgspec.UnsetType = msgspec.UNSET
+    client_id: Line | msgspec.UnsetType = msgspec.UNSET
+    client_secret: Line | msgspec.UnsetType = msgspec.UNSET
 
 
 class Token(msgspec.Struct, kw_only=True):

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from structlog.contextvars import bound_contextvars
 
+from blog.entrypoints.http.cors import CrossOrigin
 from blog.entrypoints.http.forwarded import Forwarded, Network
 
 Message = dict[str, Any]
@@ -22,7 +23,7 @@ DRAIN_SECONDS = 10.0
 log = logging.getLogger("blog.access")
 
 
-def edge(app: ASGIApp, *, proxies: Collection[Network] = ()) -> ASGIApp:
+def edge(app: ASGIApp, *, proxies: Collection[Network] = (), origins: Collection[str] = ()) -> ASGIApp:
     """Wrap the application.
 
     - Every request has an id, which its reply (`X-Request-ID`) and its log lines carry. A proxy may say it, and the
@@ -30,9 +31,10 @@ def edge(app: ASGIApp, *, proxies: Collection[Network] = ()) -> ASGIApp:
     - HEAD is GET without the body (RFC 9110, section 9.3.2).
     - A reply that comes before the whole body was read waits until the rest has gone by, or the client, still busy
       sending, would see its connection reset and never the reply. Within bounds: a body without an end is cut off.
+    - Pages of `origins` may read replies.
     - No reply is to be guessed into another type (`X-Content-Type-Options`).
     """
-    forwarded = Forwarded(proxies)
+    forwarded, cross_origin = Forwarded(proxies), CrossOrigin(origins)
 
     async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -72,6 +74,7 @@ def edge(app: ASGIApp, *, proxies: Collection[Network] = ()) -> ASGIApp:
                     await drain()
                 message["headers"] = [
                     *message["headers"],
+                    *cross_origin.headers(method, headers),
                     (b"x-content-type-options", b"nosniff"),
                     (b"x-request-id", request_id.encode()),
                 ]

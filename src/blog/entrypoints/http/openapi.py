@@ -20,6 +20,7 @@ from blog.domain.articles import Content, Title
 from blog.domain.errors import BlogError, Unavailable
 from blog.domain.users import Email, InvalidToken, Password, Username
 from blog.entrypoints.http.admission import BODY_SECONDS, MAX_BODY
+from blog.entrypoints.http.auth import Line
 from blog.entrypoints.http.contract import JSON, OPEN, Body, Contract, Path, Query
 from blog.entrypoints.http.problems import (
     FAULT,
@@ -58,6 +59,7 @@ PATTERNS = {
     Username: Username.PATTERN,
     Email: rf"^{_LOCAL}{{1,64}}@{_LABEL}(\.{_LABEL})*$",
     Password: rf"^[^{_CONTROL}]*$",
+    Line: rf"^[^{_CONTROL}]*$",
 }
 """What a word of the domain checks in code, as a pattern; a test holds the two together.
 

@@ -65,7 +65,7 @@ async def show_me(account: NamedDependency[SkipValidation[AccountView]]) -> Acco
 @delete(
     "/users/me",
     tags=["users"],
-    contract=Contract(body=Farewell, signed_in=True, problems=(WrongPassword, UserNotFound)),
+    contract=Contract(body=Farewell, signed_in=True, problems=(WrongPassword,)),
 )
 async def delete_me(
     payload: NamedDependency[SkipValidation[Farewell]],
