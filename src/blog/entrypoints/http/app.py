@@ -49,6 +49,7 @@ ROUTES = (
 def build(container: Container) -> ASGIApp:
     """The blog over HTTP, as an ASGI application."""
     settings = container.settings()
+    turns = articles.Turns()
     handlers = [*ROUTES, openapi.serve(settings.app_name, ROUTES), docs.show_docs, docs.show_docs_file]
 
     @asynccontextmanager
@@ -63,6 +64,7 @@ def build(container: Container) -> ASGIApp:
             route_handlers=[*_options(handlers), *handlers],
             dependencies={
                 **{name: _part(getattr(container, name)) for name in PARTS},
+                "turns": _part(lambda: turns),
                 **{
                     reader.__name__: Provide(reader, sync_to_thread=False)
                     for reader in (

@@ -1,5 +1,6 @@
 """Articles."""
 
+import asyncio
 import re
 from typing import Annotated
 
@@ -11,7 +12,8 @@ from litestar.params import FromPath, SkipValidation
 from blog.application.publishing import Publishing
 from blog.application.queries import ArticleQueries, ArticleView
 from blog.domain.articles import ArticleNotFound, Content, NotTheAuthor, Title
-from blog.entrypoints.http.contract import Body, Contract, Path, Query
+from blog.domain.errors import Unavailable
+from blog.entrypoints.http.contract import JSON, Body, Contract, Path, Query
 
 
 class LongContent(Content):
@@ -57,21 +59,41 @@ def article_number(article_id: FromPath[str]) -> int:
     return int(article_id)
 
 
+class Turns:
+    """Takes turns at reading and encoding a page, which may take a hundred megabytes, so that memory has a bound."""
+
+    def __init__(self, *, at_once: int = 2, patience: float = 10) -> None:
+        self._turns, self._patience = asyncio.Semaphore(at_once), patience
+
+    async def __aenter__(self) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable from None
+
+    async def __aexit__(self, *_: object) -> None:
+        self._turns.release()
+
+
 ARTICLE = {"article": Provide(article_number, sync_to_thread=False)}
 
 
-@get("/articles", tags=["articles"], contract=Contract(query=Page, headers=("Link",)))
+@get("/articles", tags=["articles"], contract=Contract(query=Page, reply=list[ArticleView], headers=("Link",)))
 async def list_articles(
     parameters: NamedDependency[SkipValidation[Page]],
     viewer: NamedDependency[int | None],
     article_queries: NamedDependency[SkipValidation[ArticleQueries]],
-) -> Response[list[ArticleView]]:
+    turns: NamedDependency[SkipValidation[Turns]],
+) -> Response[bytes]:
     """The published articles and your own drafts, the newest first.
 
     `Link` leads to the pages before and after this one, where there are any.
     """
-    page = await article_queries.page(viewer=viewer, skip=parameters.skip, limit=parameters.limit)
-    return Response(list(page.articles), headers=_links(parameters, more=page.more))
+    async with turns:
+        page = await article_queries.page(viewer=viewer, skip=parameters.skip, limit=parameters.limit)
+        content = msgspec.json.encode(page.articles)
+    return Response(content, media_type=JSON, headers=_links(parameters, more=page.more))
 
 
 @get(

@@ -1,7 +1,7 @@
 """What a route takes and answers, declared once: the admission reads by it, the OpenAPI document shows it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -35,6 +35,8 @@ class Contract:
     signed_in: bool = False
     client_may_authenticate: bool = False
     """Whether an OAuth 2.0 client may name itself by HTTP Basic (RFC 6749, section 2.3.1); nobody looks who it is."""
+    reply: Any = None
+    """The model of the reply, where the handler encodes it by itself."""
     headers: tuple[str, ...] = ()
     """Headers of the reply when all goes well."""
     problems: tuple[type[BlogError], ...] = ()

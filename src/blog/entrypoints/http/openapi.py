@@ -267,6 +267,8 @@ def _contract(route: HTTPRouteHandler) -> Contract:
 
 def _reply(route: HTTPRouteHandler) -> Any:  # noqa: ANN401
     """The model of a reply, or None where it has no content."""
+    if reply := _contract(route).reply:
+        return reply
     hint = get_type_hints(route.fn)["return"]
     model = get_args(hint)[0] if get_origin(hint) is Response else hint
     return None if model is type(None) else model
