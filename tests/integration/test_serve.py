@@ -1,6 +1,7 @@
 """The command `blog` as it is run: what it says, how it ends, and what it leaves behind."""
 
 import asyncio
+import re
 import signal
 import socket
 import subprocess
@@ -279,8 +280,14 @@ def test_it_looks_after_a_configured_database(empty: URL, tmp_path: Path) -> Non
     assert "blog db upgrade" in behind[1]
     assert db("upgrade") == (0, "The schema is current.")
     assert db("check") == (0, "The schema is current.")
-    assert db("downgrade", "base") == (0, "The schema is behind.")
-    assert_refused(blog("db", "upgrade", "nonsense", cwd=tmp_path, **settings), "nonsense")
+    undecided = blog("db", "downgrade", cwd=tmp_path, **settings)
+    assert (undecided.returncode, undecided.stdout) == (2, "")
+    assert "usage: blog db downgrade" in undecided.stderr
+    assert db("check") == (0, "The schema is current.")
+    exit_code, said = db("downgrade", "-1")
+    assert exit_code == 0
+    assert re.fullmatch(r"Taking back \d{4} \(.+\), which leaves .+\.\nThe schema is behind\.", said)
+    assert_refused(blog("db", "upgrade", "nonsense", cwd=tmp_path, **settings), "nonsense", "blog db history")
 
 
 def test_it_looks_after_its_own_database(tmp_path: Path) -> None:

@@ -34,8 +34,10 @@ def run(command: str, **arguments: object) -> int:
         lines = "\n  ".join(str(error).splitlines())
         print(f"blog: the settings cannot be used:\n  {lines}", file=sys.stderr)
         return 2
-    except (Failure, EmbeddedPostgresError, CommandError) as error:
+    except (Failure, EmbeddedPostgresError) as error:
         reason = str(error)
+    except CommandError as error:
+        reason = f"{str(error).rstrip('.')}. What there is, and in which order, says: blog db history"
     except Unavailable as error:
         cause = error.__cause__
         reason = f"PostgreSQL does not answer ({cause or error}). Start it, or set DATABASE_URL to where it is."
@@ -105,7 +107,7 @@ def upgrade(*, revision: str) -> None:
 def downgrade(*, revision: str) -> None:
     """Take migrations back."""
     with running_database(Settings.load(), say=say) as settings:
-        Schema().downgrade(settings.database_url, revision)
+        Schema().downgrade(settings.database_url, revision, say=say)
         say(f"The schema is {_state(settings).value}.")
 
 
