@@ -33,7 +33,6 @@ from blog.settings import Settings
 __all__ = [
     "Container",
     "EmbeddedPostgresError",
-    "Schema",
     "SchemaBehind",
     "SchemaState",
     "close",

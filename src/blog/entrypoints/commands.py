@@ -17,7 +17,7 @@ from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 from sqlalchemy.exc import DBAPIError
 
-from blog.container import Container, EmbeddedPostgresError, Schema, SchemaBehind, SchemaState, running_database
+from blog.container import Container, EmbeddedPostgresError, SchemaBehind, SchemaState, running_database
 from blog.domain.errors import Unavailable
 from blog.settings import Settings, SettingsError
 
@@ -63,10 +63,11 @@ def serve(*, host: str, port: int, workers: int) -> None:
     _check_address(host, port)
     its_own = settings.database_url is None
     with running_database(settings, say=say) as settings:
-        state = _state(settings)
+        container = Container(settings=settings)
+        state = _state(container)
         if state is SchemaState.BEHIND and its_own:
             say("Bringing the database up to date …")
-            Schema().upgrade(settings.database_url)
+            container.schema().upgrade(settings.database_url)
         elif state is SchemaState.BEHIND:
             raise Failure(SchemaBehind.sentence)
         elif state is SchemaState.AHEAD:
@@ -100,26 +101,28 @@ def serve(*, host: str, port: int, workers: int) -> None:
 def upgrade(*, revision: str) -> None:
     """Apply migrations."""
     with running_database(Settings.load(), say=say) as settings:
-        Schema().upgrade(settings.database_url, revision)
-        say(f"The schema is {_state(settings).value}.")
+        container = Container(settings=settings)
+        container.schema().upgrade(settings.database_url, revision)
+        say(f"The schema is {_state(container).value}.")
 
 
 def downgrade(*, revision: str) -> None:
     """Take migrations back."""
     with running_database(Settings.load(), say=say) as settings:
-        Schema().downgrade(settings.database_url, revision, say=say)
-        say(f"The schema is {_state(settings).value}.")
+        container = Container(settings=settings)
+        container.schema().downgrade(settings.database_url, revision, say=say)
+        say(f"The schema is {_state(container).value}.")
 
 
 def history() -> None:
     """List the migrations."""
-    Schema().history()
+    Container().schema().history()
 
 
 def check() -> int:
     """Say whether the schema is current; if it is behind, that is a failure."""
     with running_database(Settings.load(), say=say) as settings:
-        state = _state(settings)
+        state = _state(Container(settings=settings))
     say(SchemaBehind.sentence if state is SchemaState.BEHIND else f"The schema is {state.value}.")
     return int(state is SchemaState.BEHIND)
 
@@ -133,9 +136,8 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
 }
 
 
-def _state(settings: Settings) -> SchemaState:
+def _state(container: Container) -> SchemaState:
     async def state() -> SchemaState:
-        container = Container(settings=settings)
         database = container.database()
         try:
             return await container.schema().state(database)
