@@ -4,11 +4,13 @@ import asyncio
 import re
 import signal
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -230,17 +232,73 @@ def test_a_configured_database_needs_a_key(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("host", ["blog.invalid", "192.0.2.1", "h" * 64])
+def test_a_host_that_is_not_of_this_machine_is_refused(host: str, tmp_path: Path) -> None:
+    result = blog("serve", "--host", host, cwd=tmp_path, blog_data_dir=tmp_path / "data")
+    assert_refused(result, host, "address of this machine: --host")
+
+
 @pytest.mark.parametrize("command", ["serve", "db upgrade"])
-@pytest.mark.parametrize("place", ["a port that nobody listens on", "a database that is not there"])
+@pytest.mark.parametrize(
+    "place", ["a port that nobody listens on", "a host that nobody knows", "a database that is not there"]
+)
 def test_a_database_that_cannot_be_had_is_refused(command: str, place: str, empty: URL, tmp_path: Path) -> None:
     url, reason = {
         "a port that nobody listens on": (f"postgresql://ada:hush@127.0.0.1:{free_port()}/blog", "failed"),
+        "a host that nobody knows": ("postgresql://ada:hush@blog.invalid/blog", "Correct the host"),
         "a database that is not there": (address(empty.set(database="nowhere")), '"nowhere" does not exist'),
     }[place]
     port = ["--port", free_port()] if command == "serve" else []
     result = blog(*command.split(), *port, cwd=tmp_path, database_url=url, secret_key=SECRET_KEY)
     assert_refused(result, "PostgreSQL", reason, "DATABASE_URL")
     assert "hush" not in result.stderr
+
+
+@contextmanager
+def refusing(sqlstate: str) -> Iterator[str]:
+    """The address of a PostgreSQL that refuses whoever comes, with this SQLSTATE."""
+    fields = f"SFATAL\0C{sqlstate}\0Mthe reason\0\0".encode()
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as thread:
+        server.settimeout(PATIENCE)
+
+        def refuse() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(1024)
+                client.sendall(b"E" + struct.pack("!I", 4 + len(fields)) + fields)
+
+        refused = thread.submit(refuse)
+        yield f"postgresql://ada:hush@127.0.0.1:{server.getsockname()[1]}/blog?sslmode=disable"
+        refused.result()
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "remedy"),
+    [
+        ("28P01", "Correct the user and the password in DATABASE_URL."),
+        ("3D000", "Create it, or name another in DATABASE_URL."),
+        ("42501", "Have its user granted"),
+        ("53300", "ask for fewer: --workers, DATABASE_POOL_SIZE."),
+        ("53100", "Give it what it lacks."),
+        ("55P03", "Run this again when whoever holds the lock is done."),
+        ("57P03", "Run this again when it is up."),
+        ("XX000", "name another in DATABASE_URL."),
+    ],
+)
+def test_the_remedy_fits_the_reason(sqlstate: str, remedy: str, tmp_path: Path) -> None:
+    with refusing(sqlstate) as url:
+        result = blog("db", "check", cwd=tmp_path, database_url=url)
+    assert_refused(result, "PostgreSQL refuses (the reason). ", remedy)
+
+
+async def test_a_database_that_is_busy_is_not_taken_for_one_that_is_away(
+    configured: dict[str, object], empty: URL, tmp_path: Path
+) -> None:
+    engine = create_async_engine(empty, poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.execute(text("LOCK TABLE alembic_version"))
+        check = partial(blog, "db", "check", cwd=tmp_path, database_timeout_seconds=1, **configured)
+        assert_refused(await asyncio.to_thread(check), "timeout", "DATABASE_TIMEOUT_SECONDS to more")
 
 
 def test_a_configured_database_is_not_migrated_unasked(empty: URL, tmp_path: Path) -> None:

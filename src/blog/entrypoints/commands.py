@@ -1,6 +1,7 @@
 """What the commands do. A failure is one sentence on standard error and an exit code."""
 
 import asyncio
+import errno
 import os
 import secrets
 import signal
@@ -21,6 +22,22 @@ from blog.container import Container, EmbeddedPostgresError, SchemaBehind, Schem
 from blog.domain.errors import Unavailable
 from blog.settings import Settings, SettingsError
 
+# What helps, by the beginning of the SQLSTATE (PostgreSQL, appendix A) with which it refuses; the first that fits.
+REMEDIES = {
+    "08": "Start it, or correct DATABASE_URL.",
+    "28": "Correct the user and the password in DATABASE_URL.",
+    "3D": "Create it, or name another in DATABASE_URL.",
+    "42501": "Have its user granted what is missing, or name another user in DATABASE_URL.",
+    "25006": "Name the server that may be written to in DATABASE_URL.",
+    "53300": "Let it have more connections, or ask for fewer: --workers, DATABASE_POOL_SIZE.",
+    "53": "Give it what it lacks.",
+    "55P03": "Run this again when whoever holds the lock is done.",
+    "57014": "Run this again when it has less to do, or set DATABASE_TIMEOUT_SECONDS to more.",
+    "57": "Run this again when it is up.",
+    "40": "Run this again.",
+    "": "Look at what is in the database, or name another in DATABASE_URL.",
+}
+
 
 class Failure(Exception):
     """What a command could not do: the thing, the reason, the remedy."""
@@ -39,14 +56,26 @@ def run(command: str, **arguments: object) -> int:
     except CommandError as error:
         reason = f"{str(error).rstrip('.')}. What there is, and in which order, says: blog db history"
     except Unavailable as error:
-        cause = error.__cause__
-        reason = f"PostgreSQL does not answer ({cause or error}). Start it, or set DATABASE_URL to where it is."
+        reason = _reason(error.__cause__ or error)
     except DBAPIError as error:
-        reason = f"PostgreSQL refuses ({error.orig}). Look at DATABASE_URL."
+        reason = _reason(error)
     except KeyboardInterrupt:
         return 130
     print("blog:", " ".join(reason.split()), file=sys.stderr)
     return 1
+
+
+def _reason(error: BaseException) -> str:
+    """Why PostgreSQL could not be had, and what helps."""
+    if isinstance(error, DBAPIError) and error.orig:
+        said = error.orig.__cause__ or error.orig
+        if sqlstate := getattr(error.orig, "sqlstate", None):
+            remedy = next(remedy for code, remedy in REMEDIES.items() if str(sqlstate).startswith(code))
+            return f"PostgreSQL refuses ({said}). {remedy}"
+        return f"PostgreSQL cannot be used like this ({said}). Correct DATABASE_URL."
+    if isinstance(error, socket.gaierror):
+        return f"PostgreSQL's host cannot be found ({error.strerror}). Correct the host in DATABASE_URL."
+    return f"PostgreSQL does not answer ({error or 'it takes too long'}). Start it, or correct DATABASE_URL."
 
 
 def say(sentence: str) -> None:
@@ -154,10 +183,15 @@ def _check_address(host: str, port: int) -> None:
         with socket.socket(family, socket.SOCK_STREAM) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-    except OSError as error:
-        raise Failure(
-            f"Cannot listen on {host} port {port} ({error.strerror}). Stop what uses it, or choose another: --port."
-        ) from error
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no host can have that name"
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            remedy = "Stop what uses it, or choose another: --port"
+        elif isinstance(error, PermissionError):
+            remedy = "Choose one above 1023: --port"
+        else:
+            remedy = "Choose an address of this machine: --host"
+        raise Failure(f"Cannot listen on {host} port {port} ({reason}). {remedy}.") from error
 
 
 def _with_key(settings: Settings) -> Settings:
