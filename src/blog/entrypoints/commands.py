@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from alembic.util import CommandError
 from granian import Granian
@@ -199,16 +200,32 @@ def _with_key(settings: Settings) -> Settings:
     if settings.secret_key:
         return settings
     file = settings.blog_data_dir / "secret_key"
-    if not file.exists():
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix="secret_key.") as new:
-            new.write(secrets.token_urlsafe(64))
-            new.flush()
-            os.fsync(new.fileno())
-            # Whole or not at all; and of two that start at once, the first one's.
-            with suppress(FileExistsError):
-                os.link(new.name, file)
-        say(f"Made a key that signs tokens, in {file}.")
-    return replace(settings, secret_key=file.read_text().strip())
+    try:
+        if not file.exists():
+            _make_key(file)
+        return replace(settings, secret_key=file.read_text().strip())
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise Failure(
+            f"The key that signs tokens cannot be kept in {file} ({reason}). Make that a file which this user may "
+            f"read, in a folder with room and on a disk with hard links, or set SECRET_KEY."
+        ) from error
+    except SettingsError as error:
+        raise Failure(
+            f"The key in {file} is empty or too short for {settings.algorithm}. Put it back, or remove it: then "
+            f"another is made, and whoever is logged in has to log in again."
+        ) from error
+
+
+def _make_key(file: Path) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix="secret_key.") as new:
+        new.write(secrets.token_urlsafe(64))
+        new.flush()
+        os.fsync(new.fileno())
+        # Whole or not at all; and of two that start at once, the first one's.
+        with suppress(FileExistsError):
+            os.link(new.name, file)
+    say(f"Made a key that signs tokens, in {file}.")
 
 
 def _tell_workers(settings: Settings) -> None:
