@@ -20,6 +20,7 @@ import pytest
 
 from blog.adapters import embedded_postgres as launcher
 from blog.adapters.embedded_postgres import EmbeddedPostgresError, embedded_postgres
+from blog.adapters.embedded_postgres.programs import Programs
 
 AS_ROOT = os.geteuid() == 0
 
@@ -323,7 +324,7 @@ def test_a_server_that_does_not_start_tells_the_reason_at_once(copied: Path) -> 
 def test_a_holder_of_the_lock_that_never_answers_is_not_waited_for_for_ever(
     copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launcher, "_PATIENCE", 0.2)
+    monkeypatch.setattr(launcher, "PATIENCE", 0.2)
     with (copied / "postgresql.lock").open("w") as lock:
         print(cluster_in(copied), end="", file=lock, flush=True)
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -350,13 +351,13 @@ def test_the_log_is_bounded(copied: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_root_becomes_nobody_where_there_are_no_user_namespaces(
     used: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really_can = launcher._Programs.can_enter
+    really_can = Programs.can_enter
 
-    def can_enter(programs: launcher._Programs, *folders: Path) -> bool:
+    def can_enter(programs: Programs, *folders: Path) -> bool:
         """No namespaces, and programs that lie in a folder of root's own."""
         return not programs.prefix and folders[0].name != "bin" and really_can(programs, *folders)
 
-    monkeypatch.setattr(launcher._Programs, "can_enter", can_enter)
+    monkeypatch.setattr(Programs, "can_enter", can_enter)
     refuses(tmp_path, f"nobody.* cannot enter {tmp_path}: set BLOG_DATA_DIR")
 
     with tempfile.TemporaryDirectory() as opened:
