@@ -20,15 +20,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from blog import __version__
-from blog.adapters.database.schema import Schema
 from tests.integration.service import (
-    COMMAND,
     PASSWORD,
     PATIENCE,
     SECRET_KEY,
     Service,
     blog,
-    environment,
     eventually,
     free_port,
     kill,
@@ -353,22 +350,3 @@ def test_it_looks_after_its_own_database(tmp_path: Path) -> None:
     assert blog("db", "upgrade", cwd=tmp_path, blog_data_dir=data).returncode == 0
     assert blog("db", "check", cwd=tmp_path, blog_data_dir=data).returncode == 0
     assert not Service(data).processes()
-
-
-async def test_two_upgrades_at_once_apply_once(empty: URL, tmp_path: Path) -> None:
-    lock = {"key": 0x_B106_0000}
-    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = :key")
-    engine = create_async_engine(empty, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    async with asyncio.timeout(PATIENCE), engine.connect() as connection:
-        # Held until both ask for it, or one might be done before the other has begun.
-        await connection.execute(text("SELECT pg_advisory_lock(:key)"), lock)
-        settings = environment({"database_url": address(empty)})
-        upgrades = [
-            await asyncio.create_subprocess_exec(COMMAND, "db", "upgrade", cwd=tmp_path, env=settings)
-            for _ in range(2)
-        ]
-        while await connection.scalar(waiting, lock) < 2:  # noqa: ASYNC110 -- PostgreSQL tells nobody
-            await asyncio.sleep(0.05)
-        await connection.execute(text("SELECT pg_advisory_unlock(:key)"), lock)
-        assert [await upgrade.wait() for upgrade in upgrades] == [0, 0]
-        assert (await connection.scalars(text("SELECT version_num FROM alembic_version"))).all() == [Schema().head]
