@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,7 +19,7 @@ import asyncpg  # type: ignore[import-untyped]  # it carries no types
 import pytest
 
 from blog.adapters import embedded_postgres as launcher
-from blog.adapters.embedded_postgres import EmbeddedPostgresError, embedded_postgres
+from blog.adapters.embedded_postgres import CONNECTIONS, EmbeddedPostgresError, embedded_postgres
 from blog.adapters.embedded_postgres.programs import Programs
 
 AS_ROOT = os.geteuid() == 0
@@ -172,6 +172,17 @@ def test_the_database_is_in_utf_8_and_utc_and_its_role_has_no_power_over_the_mac
         assert ask(url, "CREATE EXTENSION IF NOT EXISTS pg_trgm") is None
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             ask(url, "COPY kept FROM PROGRAM 'id'")
+
+
+def test_it_has_the_connections_that_it_promises_and_some_for_whoever_looks_after_it(used: Path) -> None:
+    async def connect(url: str) -> None:
+        async with AsyncExitStack() as stack:
+            for _ in range(CONNECTIONS + 1):
+                connection = await asyncpg.connect(url.replace("+asyncpg", ""), timeout=5)
+                stack.push_async_callback(connection.close)
+
+    with embedded_postgres(used, durable=False) as url:
+        asyncio.run(connect(url))
 
 
 @pytest.mark.parametrize(("durable", "state"), [(True, "on"), (False, "off")])

@@ -197,6 +197,15 @@ def test_a_taken_port_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+def test_more_connections_than_its_own_postgresql_has_are_refused(tmp_path: Path) -> None:
+    arguments = ["serve", "--port", free_port(), "--workers", 4]
+    result = blog(*arguments, cwd=tmp_path, blog_data_dir=tmp_path / "data", database_pool_size=23)
+    assert_refused(
+        result, "4 workers with 23 connections", "want 92", "has 90", "DATABASE_POOL_SIZE to 22", "--workers"
+    )
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_data_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     result = blog("serve", "--port", free_port(), cwd=tmp_path, blog_data_dir=tmp_path / "data")

@@ -19,7 +19,14 @@ from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 from sqlalchemy.exc import DBAPIError
 
-from blog.container import Container, EmbeddedPostgresError, SchemaBehind, SchemaState, running_database
+from blog.container import (
+    CONNECTIONS,
+    Container,
+    EmbeddedPostgresError,
+    SchemaBehind,
+    SchemaState,
+    running_database,
+)
 from blog.domain.errors import Unavailable
 from blog.settings import Settings, SettingsError
 
@@ -92,6 +99,8 @@ def serve(*, host: str, port: int, workers: int) -> None:
     settings = Settings.load(serving=True)
     _check_address(host, port)
     its_own = settings.database_url is None
+    if its_own:
+        _check_connections(settings, workers)
     with running_database(settings, say=say) as settings:
         container = Container(settings=settings)
         state = _state(container)
@@ -193,6 +202,16 @@ def _check_address(host: str, port: int) -> None:
         else:
             remedy = "Choose an address of this machine: --host"
         raise Failure(f"Cannot listen on {host} port {port} ({reason}). {remedy}.") from error
+
+
+def _check_connections(settings: Settings, workers: int) -> None:
+    """Refuse workers that would one day find the blog's own PostgreSQL full."""
+    if (wanted := workers * settings.database_pool_size) > CONNECTIONS:
+        raise Failure(
+            f"{workers} workers with {settings.database_pool_size} connections each want {wanted}, and the blog's "
+            f"own PostgreSQL has {CONNECTIONS} for them. Set DATABASE_POOL_SIZE to {CONNECTIONS // workers} or less, "
+            f"ask for fewer --workers, or set DATABASE_URL to a PostgreSQL that has more."
+        )
 
 
 def _with_key(settings: Settings) -> Settings:

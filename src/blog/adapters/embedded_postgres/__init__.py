@@ -32,7 +32,10 @@ from blog.adapters.embedded_postgres.programs import (
     reason_in,
 )
 
-__all__ = ["EmbeddedPostgresError", "embedded_postgres"]
+__all__ = ["CONNECTIONS", "EmbeddedPostgresError", "embedded_postgres"]
+
+CONNECTIONS = 90
+"""How many a service may keep. The server has ten more: for commands beside it, and for PostgreSQL's own reserve."""
 
 _POLL = 0.02  # seconds
 _LOG_LIMIT = 4 * 2**20  # bytes, looked at on each start
@@ -47,7 +50,7 @@ _SETTINGS = {
     "listen_addresses": "",
     "port": "5432",
     "unix_socket_permissions": "0700",
-    "max_connections": "100",
+    "max_connections": str(CONNECTIONS + 10),
     "timezone": "UTC",
     "log_timezone": "UTC",
     "logging_collector": "off",
