@@ -1,6 +1,7 @@
 """The command `blog` as it is run: what it says, how it ends, and what it leaves behind."""
 
 import asyncio
+import json
 import re
 import signal
 import socket
@@ -165,6 +166,13 @@ def test_whatever_is_killed_it_goes_on_or_leaves_nothing(service: Service) -> No
         return len(workers) == 2 and killed not in workers
 
     eventually(replaced, "the killed worker is replaced")
+    assert "Unexpected exit" not in service.said
+    told = [
+        record
+        for line in service.complaints.splitlines()
+        if "Unexpected exit" in (record := json.loads(line))["event"]
+    ]
+    assert [record["level"] for record in told] == ["error"]
     service.wait_until_ready()
     assert {service.status("/health/ready") for _ in range(20)} == {200}
 

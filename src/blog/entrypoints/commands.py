@@ -28,6 +28,7 @@ from blog.container import (
     running_database,
 )
 from blog.domain.errors import Unavailable
+from blog.entrypoints import logs
 from blog.settings import Settings, SettingsError
 
 # What helps, by the beginning of the SQLSTATE (PostgreSQL, appendix A) with which it refuses; the first that fits.
@@ -115,6 +116,7 @@ def serve(*, host: str, port: int, workers: int) -> None:
         _tell_workers(settings)
         at = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         say(f"{settings.app_name} serves on {at} (its API, to read and to try: {at}/docs). Press Ctrl-C to stop.")
+        logs.configure(log_format=settings.log_format, debug=settings.debug)
         server = Granian(
             "blog.entrypoints.http.app:from_environment",
             factory=True,
@@ -125,6 +127,8 @@ def serve(*, host: str, port: int, workers: int) -> None:
             loop=Loops.uvloop,
             websockets=False,
             log_level=LogLevels.warning,
+            # Without handlers of its own, what it has to say goes the way of everything else.
+            log_dictconfig={"handlers": {}, "loggers": {}},
             respawn_failed_workers=True,
             workers_kill_timeout=STOP_SECONDS,
         )
