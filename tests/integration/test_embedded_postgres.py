@@ -374,12 +374,16 @@ def test_root_becomes_nobody_where_there_are_no_user_namespaces(
     with tempfile.TemporaryDirectory() as opened:
         Path(opened).chmod(0o755)
         data_dir = shutil.copytree(used, Path(opened, "data"), ignore=shutil.ignore_patterns("postgresql.l*"))
-        with embedded_postgres(data_dir, durable=False) as url:
+        heard: list[str] = []
+        with embedded_postgres(data_dir, durable=False, say=heard.append) as url:
             cluster = cluster_in(data_dir)
             assert answers(url)
             assert cluster.owner() == "nobody"
+            assert "whatever else runs as that user can reach the blog's data" in heard[0]
             assert stat.S_IMODE(cluster.stat().st_mode) == 0o700
         monkeypatch.undo()
-        with embedded_postgres(data_dir, durable=False) as url:
+        heard.clear()
+        with embedded_postgres(data_dir, durable=False, say=heard.append) as url:
             assert answers(url)
             assert cluster.owner() == "root"
+            assert [words.split()[0] for words in heard] == ["Starting"]

@@ -160,6 +160,11 @@ def _start(
 ) -> tuple[subprocess.Popen[bytes], str]:
     """Start a server, on new data if there is none, and answer its supervisor and its socket folder."""
     programs = find_programs(data_dir, lock)
+    if programs.user:
+        say(
+            f"PostgreSQL runs as the user {programs.user.pw_name} here, and whatever else runs as that user can "
+            f"reach the blog's data: keep such programs away, or run the blog as a user of its own."
+        )
     cluster = data_dir / f"postgresql-{programs.major}"
     _refuse_other_versions(cluster, programs.major)
     if not cluster.exists():
