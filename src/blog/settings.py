@@ -170,7 +170,7 @@ class Settings:
     algorithm: str = setting(_algorithm, "HS256", "How tokens are signed: HS256, HS384 or HS512.")
     access_token_expire_minutes: int = setting(_between(1, 525_600), "30", "Minutes that a token is good for.")
     backend_cors_origins: tuple[str, ...] = setting(
-        _origins, "http://localhost:3000", "Origins, apart by commas, whose pages may call the API from a browser."
+        _origins, "http://localhost:3000", "Origins, apart by commas, whose pages may call the API; [] for none."
     )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
         _networks, "", "Addresses or networks, apart by commas, of proxies whose X-Forwarded-For is believed."
