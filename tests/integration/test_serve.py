@@ -305,6 +305,13 @@ def test_the_remedy_fits_the_reason(sqlstate: str, remedy: str, tmp_path: Path) 
     assert_refused(result, "PostgreSQL refuses (the reason). ", remedy)
 
 
+def test_a_database_that_says_nothing_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://ada:hush@127.0.0.1:{silent.getsockname()[1]}/blog"
+        result = blog("db", "check", cwd=tmp_path, database_url=url, database_timeout_seconds=1)
+    assert_refused(result, "PostgreSQL does not answer (it takes too long).", "DATABASE_URL")
+
+
 async def test_a_database_that_is_busy_is_not_taken_for_one_that_is_away(
     configured: dict[str, object], empty: URL, tmp_path: Path
 ) -> None:

@@ -84,7 +84,7 @@ def _reason(error: BaseException) -> str:
         return f"PostgreSQL cannot be used like this ({said}). Correct DATABASE_URL."
     if isinstance(error, socket.gaierror):
         return f"PostgreSQL's host cannot be found ({error.strerror}). Correct the host in DATABASE_URL."
-    return f"PostgreSQL does not answer ({error or 'it takes too long'}). Start it, or correct DATABASE_URL."
+    return f"PostgreSQL does not answer ({str(error) or 'it takes too long'}). Start it, or correct DATABASE_URL."
 
 
 def say(sentence: str) -> None:
