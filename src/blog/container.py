@@ -15,7 +15,7 @@ from blog.adapters.database import (
     DatabaseUserQueries,
 )
 from blog.adapters.database.schema import DatabaseReadiness, Schema, SchemaBehind, SchemaState
-from blog.adapters.embedded_postgres import EmbeddedPostgresError, embedded_postgres
+from blog.adapters.embedded_postgres import CONNECTIONS, EmbeddedPostgresError, embedded_postgres
 from blog.adapters.memory import (
     MemoryArticleQueries,
     MemoryReadiness,
@@ -31,9 +31,9 @@ from blog.application.publishing import Publishing
 from blog.settings import Settings
 
 __all__ = [
+    "CONNECTIONS",
     "Container",
     "EmbeddedPostgresError",
-    "Schema",
     "SchemaBehind",
     "SchemaState",
     "close",

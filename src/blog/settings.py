@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from io import StringIO
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,21 @@ from sqlalchemy.exc import ArgumentError
 # RFC 7518, section 3.2: a key is at least as long as the hash that it keys.
 KEY_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 MAKE_A_KEY = "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(64))'"
+
+# What the query of DATABASE_URL may say, in the words of asyncpg; those of libpq that have another name there; and
+# what to do instead about those that asyncpg takes from elsewhere.
+_QUERY = {
+    *("host", "port", "user", "password", "passfile", "database", "service", "servicefile"),
+    *("ssl", "target_session_attrs", "krbsrvname", "gsslib"),
+}
+_TRANSLATED = {"sslmode": "ssl", "dbname": "database"}
+_INSTEAD = {
+    "connect_timeout": "set DATABASE_TIMEOUT_SECONDS instead",
+    **{
+        name: f"set PG{name.upper()} in the environment instead"
+        for name in ("sslcert", "sslkey", "sslrootcert", "sslcrl")
+    },
+}
 
 
 class SettingsError(Exception):
@@ -51,13 +67,42 @@ def _algorithm(value: str) -> str:
 def _database_url(value: str) -> URL:
     try:
         url = make_url(value)
-    except (ArgumentError, ValueError):  # whose own text would show a part of the password
-        raise ValueError("must look like postgresql://user:password@host:5432/database") from None
+        if value.count("@") > 1:  # A part of the password would be taken for the host or for a word of the query.
+            raise ValueError
+    except (ArgumentError, ValueError):  # Their own text would show a part of the password.
+        raise ValueError(
+            "must look like postgresql://user:password@host:5432/database, with %40 for any other @ in it"
+        ) from None
     if url.drivername not in ("postgres", "postgresql", "postgresql+asyncpg"):
         raise ValueError(f"must be a postgresql:// address, not {url.drivername}://")
-    # libpq's word for what asyncpg calls ssl.
-    query = {"ssl" if name == "sslmode" else name: setting for name, setting in url.query.items()}
-    return url.set(drivername="postgresql+asyncpg", query=query)
+    query = {_TRANSLATED.get(name, name): setting for name, setting in url.query.items()}
+    for name, setting in query.items():
+        if name not in _QUERY:
+            raise ValueError(
+                f"must not say {name}, which the driver does not know: {_INSTEAD.get(name, 'take it out')}"
+            )
+        if isinstance(setting, tuple) and name not in ("host", "port"):
+            raise ValueError(f"must not say {name} twice")
+    url = url.set(drivername="postgresql+asyncpg", query=query)
+    _check_hosts(url)
+    return url
+
+
+def _check_hosts(url: URL) -> None:
+    """Refuse hosts and ports that the driver would stumble over."""
+    try:
+        _, found = url.get_dialect()().create_connect_args(url)
+    except ArgumentError:
+        raise ValueError("must name a port for each of its hosts") from None
+    hosts, ports = found.get("host"), found.get("port", 5432)
+    if not all(1 <= port <= 65_535 for port in (ports if isinstance(ports, list) else [ports])):
+        raise ValueError("must name a port from 1 to 65535")
+    try:
+        for host in hosts if isinstance(hosts, list) else [hosts]:
+            if host and not host.startswith("/"):
+                host.encode("idna")
+    except UnicodeError:
+        raise ValueError("must name a host whose parts, between the dots, have 1 to 63 characters") from None
 
 
 def _origins(value: str) -> tuple[str, ...]:
@@ -96,6 +141,20 @@ def setting(convert: Callable[[str], Any], default: str | None, meaning: str, *,
     return field(default_factory=make, repr=not secret, metadata={"convert": convert, "meaning": meaning})
 
 
+def _read(file: Path) -> dict[str, str | None]:
+    """What a file of settings says; one that is not there says nothing."""
+    try:
+        return dotenv_values(stream=StringIO(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise SettingsError(
+            f"{file.absolute()} cannot be read ({reason}): "
+            f"make it a file in UTF-8 that this user may read, or move it away."
+        ) from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings of a process. `.env.example` says the same, and a test holds them together."""
@@ -111,7 +170,7 @@ class Settings:
     algorithm: str = setting(_algorithm, "HS256", "How tokens are signed: HS256, HS384 or HS512.")
     access_token_expire_minutes: int = setting(_between(1, 525_600), "30", "Minutes that a token is good for.")
     backend_cors_origins: tuple[str, ...] = setting(
-        _origins, "http://localhost:3000", "Origins, apart by commas, whose pages may call the API from a browser."
+        _origins, "http://localhost:3000", "Origins, apart by commas, whose pages may call the API; [] for none."
     )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
         _networks, "", "Addresses or networks, apart by commas, of proxies whose X-Forwarded-For is believed."
@@ -143,7 +202,7 @@ class Settings:
         What is set to nothing counts as not set. To serve on a configured database, a key is needed too: several
         machines may share both. Raises `SettingsError`, which names every setting that is wrong.
         """
-        given: dict[str, str | None] = dict(dotenv_values(file)) if file else {}
+        given = _read(file) if file else {}
         given.update(os.environ if environment is None else environment)
         values: dict[str, Any] = {}
         wrong: list[str] = []

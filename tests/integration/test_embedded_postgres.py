@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,7 +19,8 @@ import asyncpg  # type: ignore[import-untyped]  # it carries no types
 import pytest
 
 from blog.adapters import embedded_postgres as launcher
-from blog.adapters.embedded_postgres import EmbeddedPostgresError, embedded_postgres
+from blog.adapters.embedded_postgres import CONNECTIONS, EmbeddedPostgresError, embedded_postgres
+from blog.adapters.embedded_postgres.programs import Programs
 
 AS_ROOT = os.geteuid() == 0
 
@@ -173,6 +174,17 @@ def test_the_database_is_in_utf_8_and_utc_and_its_role_has_no_power_over_the_mac
             ask(url, "COPY kept FROM PROGRAM 'id'")
 
 
+def test_it_has_the_connections_that_it_promises_and_some_for_whoever_looks_after_it(used: Path) -> None:
+    async def connect(url: str) -> None:
+        async with AsyncExitStack() as stack:
+            for _ in range(CONNECTIONS + 1):
+                connection = await asyncpg.connect(url.replace("+asyncpg", ""), timeout=5)
+                stack.push_async_callback(connection.close)
+
+    with embedded_postgres(used, durable=False) as url:
+        asyncio.run(connect(url))
+
+
 @pytest.mark.parametrize(("durable", "state"), [(True, "on"), (False, "off")])
 def test_data_are_durable_unless_told_otherwise(used: Path, durable: bool, state: str) -> None:
     with embedded_postgres(used, durable=durable) as url:
@@ -323,7 +335,7 @@ def test_a_server_that_does_not_start_tells_the_reason_at_once(copied: Path) -> 
 def test_a_holder_of_the_lock_that_never_answers_is_not_waited_for_for_ever(
     copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launcher, "_PATIENCE", 0.2)
+    monkeypatch.setattr(launcher, "PATIENCE", 0.2)
     with (copied / "postgresql.lock").open("w") as lock:
         print(cluster_in(copied), end="", file=lock, flush=True)
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -350,24 +362,28 @@ def test_the_log_is_bounded(copied: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_root_becomes_nobody_where_there_are_no_user_namespaces(
     used: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really_can = launcher._Programs.can_enter
+    really_can = Programs.can_enter
 
-    def can_enter(programs: launcher._Programs, *folders: Path) -> bool:
+    def can_enter(programs: Programs, *folders: Path) -> bool:
         """No namespaces, and programs that lie in a folder of root's own."""
         return not programs.prefix and folders[0].name != "bin" and really_can(programs, *folders)
 
-    monkeypatch.setattr(launcher._Programs, "can_enter", can_enter)
+    monkeypatch.setattr(Programs, "can_enter", can_enter)
     refuses(tmp_path, f"nobody.* cannot enter {tmp_path}: set BLOG_DATA_DIR")
 
     with tempfile.TemporaryDirectory() as opened:
         Path(opened).chmod(0o755)
         data_dir = shutil.copytree(used, Path(opened, "data"), ignore=shutil.ignore_patterns("postgresql.l*"))
-        with embedded_postgres(data_dir, durable=False) as url:
+        heard: list[str] = []
+        with embedded_postgres(data_dir, durable=False, say=heard.append) as url:
             cluster = cluster_in(data_dir)
             assert answers(url)
             assert cluster.owner() == "nobody"
+            assert "whatever else runs as that user can reach the blog's data" in heard[0]
             assert stat.S_IMODE(cluster.stat().st_mode) == 0o700
         monkeypatch.undo()
-        with embedded_postgres(data_dir, durable=False) as url:
+        heard.clear()
+        with embedded_postgres(data_dir, durable=False, say=heard.append) as url:
             assert answers(url)
             assert cluster.owner() == "root"
+            assert [words.split()[0] for words in heard] == ["Starting"]

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from blog.adapters.database import Database
+from blog.adapters.database import Database, schema
 from blog.adapters.database.schema import Schema, SchemaBehind, SchemaState
 from blog.adapters.database.tables import metadata
 from blog.container import Container, close
@@ -112,8 +113,11 @@ def upgrade(url: URL, revision: str = "head") -> None:
     aside(lambda: Schema().upgrade(url, revision))
 
 
-def downgrade(url: URL, revision: str = "-1") -> None:
-    aside(lambda: Schema().downgrade(url, revision))
+def downgrade(url: URL, revision: str = "-1") -> list[str]:
+    """Take migrations back; the answer is what was said of it."""
+    heard: list[str] = []
+    aside(lambda: Schema().downgrade(url, revision, say=heard.append))
+    return heard
 
 
 def alembic(url: URL, *arguments: str) -> subprocess.Popen[str]:
@@ -247,6 +251,35 @@ async def test_two_upgrades_at_once_apply_once(empty: URL) -> None:
     assert await query(empty, "SELECT * FROM alembic_version") == [Schema().head]
 
 
+async def test_a_downgrade_says_what_it_takes_back_and_what_is_left(
+    empty: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(CLONE / "migrations", tmp_path / "migrations")
+    (folder / "versions" / "9999_more.py").write_text(
+        f'"""More of everything."""\nrevision, down_revision = "9999", {Schema().head!r}\n'
+        "def upgrade() -> None: ...\ndef downgrade() -> None: ...\n"
+    )
+    monkeypatch.setattr(schema, "PACKAGE", tmp_path)
+    titles = [f"{revision.revision} ({str(revision.doc).rstrip('.')})" for revision in REVISIONS[::-1]]
+    more, blog = "9999 (More of everything)", ", ".join(titles)
+    upgrade(empty)
+    assert downgrade(empty) == [f"Taking back {more}, which leaves the schema of {REVISIONS[-1].revision}."]
+    upgrade(empty)
+    assert downgrade(empty, "base") == [
+        f"Taking back {more}, {blog}, which leaves nothing of the blog, neither tables nor rows."
+    ]
+    assert downgrade(empty, "base") == ["There is nothing to take back."]
+
+    def too_late(words: str) -> None:
+        raise RuntimeError(words)
+
+    upgrade(empty)
+    before = await schema_of(empty)
+    with pytest.raises(RuntimeError, match="Taking back"):
+        aside(lambda: Schema().downgrade(empty, "base", say=too_late))
+    assert await schema_of(empty) == before
+
+
 async def test_an_upgrade_that_fails_leaves_nothing(empty: URL) -> None:
     # Half-way through the first migration, which makes the users first.
     await execute(empty, "CREATE TABLE articles (somebody_elses int)")
@@ -278,15 +311,15 @@ async def behind(empty: URL) -> AsyncIterator[Container]:
 
 async def test_a_schema_is_behind_current_or_ahead(behind: Container, empty: URL) -> None:
     database: Database = behind.database()
-    schema: Schema = behind.schema()
-    assert await schema.state(database) is SchemaState.BEHIND
+    known: Schema = behind.schema()
+    assert await known.state(database) is SchemaState.BEHIND
     upgrade(empty)
-    assert await schema.state(database) is SchemaState.CURRENT
+    assert await known.state(database) is SchemaState.CURRENT
     await execute(empty, "UPDATE alembic_version SET version_num = 'from the future'")
-    assert await schema.state(database) is SchemaState.AHEAD
+    assert await known.state(database) is SchemaState.AHEAD
     await behind.readiness().check()
     await execute(empty, "DELETE FROM alembic_version")
-    assert await schema.state(database) is SchemaState.BEHIND
+    assert await known.state(database) is SchemaState.BEHIND
 
 
 async def test_a_blog_is_not_ready_before_it_has_every_migration(behind: Container, empty: URL) -> None:

@@ -1,13 +1,17 @@
 """The command `blog` as it is run: what it says, how it ends, and what it leaves behind."""
 
 import asyncio
+import json
+import re
 import signal
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,15 +21,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from blog import __version__
-from blog.adapters.database.schema import Schema
 from tests.integration.service import (
-    COMMAND,
     PASSWORD,
     PATIENCE,
     SECRET_KEY,
     Service,
     blog,
-    environment,
     eventually,
     free_port,
     kill,
@@ -165,6 +166,13 @@ def test_whatever_is_killed_it_goes_on_or_leaves_nothing(service: Service) -> No
         return len(workers) == 2 and killed not in workers
 
     eventually(replaced, "the killed worker is replaced")
+    assert "Unexpected exit" not in service.said
+    told = [
+        record
+        for line in service.complaints.splitlines()
+        if "Unexpected exit" in (record := json.loads(line))["event"]
+    ]
+    assert [record["level"] for record in told] == ["error"]
     service.wait_until_ready()
     assert {service.status("/health/ready") for _ in range(20)} == {200}
 
@@ -194,6 +202,15 @@ def test_a_taken_port_is_refused(tmp_path: Path) -> None:
         port = listener.getsockname()[1]
         result = blog("serve", "--port", port, cwd=tmp_path, blog_data_dir=tmp_path / "data")
     assert_refused(result, f"port {port}", "in use", "--port")
+    assert not (tmp_path / "data").exists()
+
+
+def test_more_connections_than_its_own_postgresql_has_are_refused(tmp_path: Path) -> None:
+    arguments = ["serve", "--port", free_port(), "--workers", 4]
+    result = blog(*arguments, cwd=tmp_path, blog_data_dir=tmp_path / "data", database_pool_size=23)
+    assert_refused(
+        result, "4 workers with 23 connections", "want 92", "has 90", "DATABASE_POOL_SIZE to 22", "--workers"
+    )
     assert not (tmp_path / "data").exists()
 
 
@@ -229,17 +246,80 @@ def test_a_configured_database_needs_a_key(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("host", ["blog.invalid", "192.0.2.1", "h" * 64])
+def test_a_host_that_is_not_of_this_machine_is_refused(host: str, tmp_path: Path) -> None:
+    result = blog("serve", "--host", host, cwd=tmp_path, blog_data_dir=tmp_path / "data")
+    assert_refused(result, host, "address of this machine: --host")
+
+
 @pytest.mark.parametrize("command", ["serve", "db upgrade"])
-@pytest.mark.parametrize("place", ["a port that nobody listens on", "a database that is not there"])
+@pytest.mark.parametrize(
+    "place", ["a port that nobody listens on", "a host that nobody knows", "a database that is not there"]
+)
 def test_a_database_that_cannot_be_had_is_refused(command: str, place: str, empty: URL, tmp_path: Path) -> None:
     url, reason = {
         "a port that nobody listens on": (f"postgresql://ada:hush@127.0.0.1:{free_port()}/blog", "failed"),
+        "a host that nobody knows": ("postgresql://ada:hush@blog.invalid/blog", "Correct the host"),
         "a database that is not there": (address(empty.set(database="nowhere")), '"nowhere" does not exist'),
     }[place]
     port = ["--port", free_port()] if command == "serve" else []
     result = blog(*command.split(), *port, cwd=tmp_path, database_url=url, secret_key=SECRET_KEY)
     assert_refused(result, "PostgreSQL", reason, "DATABASE_URL")
     assert "hush" not in result.stderr
+
+
+@contextmanager
+def refusing(sqlstate: str) -> Iterator[str]:
+    """The address of a PostgreSQL that refuses whoever comes, with this SQLSTATE."""
+    fields = f"SFATAL\0C{sqlstate}\0Mthe reason\0\0".encode()
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as thread:
+        server.settimeout(PATIENCE)
+
+        def refuse() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(1024)
+                client.sendall(b"E" + struct.pack("!I", 4 + len(fields)) + fields)
+
+        refused = thread.submit(refuse)
+        yield f"postgresql://ada:hush@127.0.0.1:{server.getsockname()[1]}/blog?sslmode=disable"
+        refused.result()
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "remedy"),
+    [
+        ("28P01", "Correct the user and the password in DATABASE_URL."),
+        ("3D000", "Create it, or name another in DATABASE_URL."),
+        ("42501", "Have its user granted"),
+        ("53300", "ask for fewer: --workers, DATABASE_POOL_SIZE."),
+        ("53100", "Give it what it lacks."),
+        ("55P03", "Run this again when whoever holds the lock is done."),
+        ("57P03", "Run this again when it is up."),
+        ("XX000", "name another in DATABASE_URL."),
+    ],
+)
+def test_the_remedy_fits_the_reason(sqlstate: str, remedy: str, tmp_path: Path) -> None:
+    with refusing(sqlstate) as url:
+        result = blog("db", "check", cwd=tmp_path, database_url=url)
+    assert_refused(result, "PostgreSQL refuses (the reason). ", remedy)
+
+
+def test_a_database_that_says_nothing_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://ada:hush@127.0.0.1:{silent.getsockname()[1]}/blog"
+        result = blog("db", "check", cwd=tmp_path, database_url=url, database_timeout_seconds=1)
+    assert_refused(result, "PostgreSQL does not answer (it takes too long).", "DATABASE_URL")
+
+
+async def test_a_database_that_is_busy_is_not_taken_for_one_that_is_away(
+    configured: dict[str, object], empty: URL, tmp_path: Path
+) -> None:
+    engine = create_async_engine(empty, poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.execute(text("LOCK TABLE alembic_version"))
+        check = partial(blog, "db", "check", cwd=tmp_path, database_timeout_seconds=1, **configured)
+        assert_refused(await asyncio.to_thread(check), "timeout", "DATABASE_TIMEOUT_SECONDS to more")
 
 
 def test_a_configured_database_is_not_migrated_unasked(empty: URL, tmp_path: Path) -> None:
@@ -279,8 +359,14 @@ def test_it_looks_after_a_configured_database(empty: URL, tmp_path: Path) -> Non
     assert "blog db upgrade" in behind[1]
     assert db("upgrade") == (0, "The schema is current.")
     assert db("check") == (0, "The schema is current.")
-    assert db("downgrade", "base") == (0, "The schema is behind.")
-    assert_refused(blog("db", "upgrade", "nonsense", cwd=tmp_path, **settings), "nonsense")
+    undecided = blog("db", "downgrade", cwd=tmp_path, **settings)
+    assert (undecided.returncode, undecided.stdout) == (2, "")
+    assert "usage: blog db downgrade" in undecided.stderr
+    assert db("check") == (0, "The schema is current.")
+    exit_code, said = db("downgrade", "-1")
+    assert exit_code == 0
+    assert re.fullmatch(r"Taking back \d{4} \(.+\), which leaves .+\.\nThe schema is behind\.", said)
+    assert_refused(blog("db", "upgrade", "nonsense", cwd=tmp_path, **settings), "nonsense", "blog db history")
 
 
 def test_it_looks_after_its_own_database(tmp_path: Path) -> None:
@@ -288,22 +374,3 @@ def test_it_looks_after_its_own_database(tmp_path: Path) -> None:
     assert blog("db", "upgrade", cwd=tmp_path, blog_data_dir=data).returncode == 0
     assert blog("db", "check", cwd=tmp_path, blog_data_dir=data).returncode == 0
     assert not Service(data).processes()
-
-
-async def test_two_upgrades_at_once_apply_once(empty: URL, tmp_path: Path) -> None:
-    lock = {"key": 0x_B106_0000}
-    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = :key")
-    engine = create_async_engine(empty, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    async with asyncio.timeout(PATIENCE), engine.connect() as connection:
-        # Held until both ask for it, or one might be done before the other has begun.
-        await connection.execute(text("SELECT pg_advisory_lock(:key)"), lock)
-        settings = environment({"database_url": address(empty)})
-        upgrades = [
-            await asyncio.create_subprocess_exec(COMMAND, "db", "upgrade", cwd=tmp_path, env=settings)
-            for _ in range(2)
-        ]
-        while await connection.scalar(waiting, lock) < 2:  # noqa: ASYNC110 -- PostgreSQL tells nobody
-            await asyncio.sleep(0.05)
-        await connection.execute(text("SELECT pg_advisory_unlock(:key)"), lock)
-        assert [await upgrade.wait() for upgrade in upgrades] == [0, 0]
-        assert (await connection.scalars(text("SELECT version_num FROM alembic_version"))).all() == [Schema().head]

@@ -1,10 +1,12 @@
 """Settings, and the documents that list them."""
 
+import inspect
 import re
 from dataclasses import fields
 from ipaddress import ip_network
 from pathlib import Path
 
+import asyncpg  # type: ignore[import-untyped]  # it carries no types
 import pytest
 
 from blog.settings import Settings, SettingsError
@@ -72,6 +74,9 @@ def test_origins_may_be_a_json_list_or_none() -> None:
 
 def test_what_is_set_to_nothing_is_not_set() -> None:
     assert load(APP_NAME="", DATABASE_URL=" ", SECRET_KEY="") == load()
+    assert Settings.load({"DATABASE_URL": " ", "SECRET_KEY": " "}, file=None, serving=True) == load()
+    with pytest.raises(SettingsError, match="SECRET_KEY is missing"):
+        Settings.load({"DATABASE_URL": "postgresql://h/d", "SECRET_KEY": " "}, file=None, serving=True)
 
 
 def test_several_hosts_of_one_database_stay_several() -> None:
@@ -81,11 +86,47 @@ def test_several_hosts_of_one_database_stay_several() -> None:
 
 
 @pytest.mark.parametrize(
+    "password",
+    ["tiger@striped", "tiger@striped:fur", "tiger:striped@fur", "tiger@striped/fur", "tiger@striped?fur=1"],
+)
+def test_a_password_that_is_not_escaped_is_refused_and_not_shown(password: str) -> None:
+    with pytest.raises(SettingsError, match=r"DATABASE_URL .*%40") as caught:
+        load(DATABASE_URL=f"postgresql://user:{password}@host:5432/database")
+    assert not [part for part in ("tiger", "striped", "fur") if part in str(caught.value)]
+
+
+def test_words_of_libpq_are_translated_for_the_driver() -> None:
+    settings = load(DATABASE_URL="postgresql://u@h/?sslmode=require&dbname=d&target_session_attrs=primary")
+    assert settings.database_url is not None
+    assert settings.database_url.query == {"ssl": "require", "database": "d", "target_session_attrs": "primary"}
+    assert set(settings.database_url.query) <= set(inspect.signature(asyncpg.connect).parameters)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("connect_timeout=3", "connect_timeout, .*: set DATABASE_TIMEOUT_SECONDS instead"),
+        ("sslmode=verify-full&sslrootcert=a.crt", "sslrootcert, .*: set PGSSLROOTCERT in the environment"),
+        ("channel_binding=require", "channel_binding, .*: take it out"),
+        ("sslmode=require&sslmode=disable", "ssl twice"),
+        ("host=a:1&host=b", "port for each"),
+        ("port=many", "port"),
+    ],
+)
+def test_what_the_driver_would_stumble_over_is_named(query: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=f"^DATABASE_URL must .*{words}"):
+        load(DATABASE_URL=f"postgresql://u@/d?{query}")
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("DEBUG", "maybe"),
         ("DATABASE_URL", "sqlite:///blog.db"),
         ("DATABASE_URL", "not an address"),
+        ("DATABASE_URL", "postgresql://h:99999/d"),
+        ("DATABASE_URL", "postgresql://u@/d?host=a:1&host=b:99999"),
+        ("DATABASE_URL", f"postgresql://{'h' * 64}/d"),
         ("SECRET_KEY", "k" * 31),
         ("ALGORITHM", "none"),
         ("ALGORITHM", "RS256"),
@@ -137,6 +178,15 @@ def test_a_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
     settings = Settings.load({"DEBUG": "false"}, file=file)
     assert (settings.app_name, settings.debug) == ("From the file", False)
     assert Settings.load({}, file=tmp_path / "missing").app_name == "Blog"
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes("APP_NAME=Café".encode("latin-1"))
+    with pytest.raises(SettingsError, match=rf"^{file} cannot be read \(not UTF-8\)"):
+        Settings.load({}, file=file)
+    with pytest.raises(SettingsError, match=rf"^{tmp_path} cannot be read \(Is a directory\)"):
+        Settings.load({}, file=tmp_path)
 
 
 def test_secrets_do_not_show_themselves() -> None:

@@ -50,13 +50,15 @@ def _parser() -> argparse.ArgumentParser:
 
     db = commands.add_parser("db", help="look after the database", description="Look after the database's schema.")
     actions = db.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for name, default, does, meaning in (
-        ("upgrade", "head", "apply migrations", "up to this one (default: the newest)"),
-        ("downgrade", "-1", "take migrations back", "down to this one (default: the one before)"),
-    ):
-        action = actions.add_parser(name, help=does, description=f"{does.capitalize()}.")
-        action.add_argument("revision", nargs="?", default=default, help=meaning)
-        action.set_defaults(command=name)
+    up = actions.add_parser("upgrade", help="apply migrations", description="Apply migrations.")
+    up.add_argument("revision", nargs="?", default="head", help="up to this one (default: the newest)")
+    up.set_defaults(command="upgrade")
+    back = "Take migrations back, and with them the tables, columns and rows that only they know."
+    down = actions.add_parser("downgrade", help="take migrations back", description=back)
+    down.add_argument(
+        "revision", help="what is to remain: an id of `blog db history`, -1 for all but the last, or base"
+    )
+    down.set_defaults(command="downgrade")
     for name, does in (("history", "list the migrations"), ("check", "say whether the schema is current")):
         action = actions.add_parser(name, help=does, description=f"{does.capitalize()}.")
         action.set_defaults(command=name)

@@ -1,6 +1,7 @@
 """What the commands do. A failure is one sentence on standard error and an exit code."""
 
 import asyncio
+import errno
 import os
 import secrets
 import signal
@@ -10,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from alembic.util import CommandError
 from granian import Granian
@@ -17,9 +19,33 @@ from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 from sqlalchemy.exc import DBAPIError
 
-from blog.container import Container, EmbeddedPostgresError, Schema, SchemaBehind, SchemaState, running_database
+from blog.container import (
+    CONNECTIONS,
+    Container,
+    EmbeddedPostgresError,
+    SchemaBehind,
+    SchemaState,
+    running_database,
+)
 from blog.domain.errors import Unavailable
+from blog.entrypoints import logs
 from blog.settings import Settings, SettingsError
+
+# What helps, by the beginning of the SQLSTATE (PostgreSQL, appendix A) with which it refuses; the first that fits.
+REMEDIES = {
+    "08": "Start it, or correct DATABASE_URL.",
+    "28": "Correct the user and the password in DATABASE_URL.",
+    "3D": "Create it, or name another in DATABASE_URL.",
+    "42501": "Have its user granted what is missing, or name another user in DATABASE_URL.",
+    "25006": "Name the server that may be written to in DATABASE_URL.",
+    "53300": "Let it have more connections, or ask for fewer: --workers, DATABASE_POOL_SIZE.",
+    "53": "Give it what it lacks.",
+    "55P03": "Run this again when whoever holds the lock is done.",
+    "57014": "Run this again when it has less to do, or set DATABASE_TIMEOUT_SECONDS to more.",
+    "57": "Run this again when it is up.",
+    "40": "Run this again.",
+    "": "Look at what is in the database, or name another in DATABASE_URL.",
+}
 
 
 class Failure(Exception):
@@ -34,17 +60,31 @@ def run(command: str, **arguments: object) -> int:
         lines = "\n  ".join(str(error).splitlines())
         print(f"blog: the settings cannot be used:\n  {lines}", file=sys.stderr)
         return 2
-    except (Failure, EmbeddedPostgresError, CommandError) as error:
+    except (Failure, EmbeddedPostgresError) as error:
         reason = str(error)
+    except CommandError as error:
+        reason = f"{str(error).rstrip('.')}. What there is, and in which order, says: blog db history"
     except Unavailable as error:
-        cause = error.__cause__
-        reason = f"PostgreSQL does not answer ({cause or error}). Start it, or set DATABASE_URL to where it is."
+        reason = _reason(error.__cause__ or error)
     except DBAPIError as error:
-        reason = f"PostgreSQL refuses ({error.orig}). Look at DATABASE_URL."
+        reason = _reason(error)
     except KeyboardInterrupt:
         return 130
     print("blog:", " ".join(reason.split()), file=sys.stderr)
     return 1
+
+
+def _reason(error: BaseException) -> str:
+    """Why PostgreSQL could not be had, and what helps."""
+    if isinstance(error, DBAPIError) and error.orig:
+        said = error.orig.__cause__ or error.orig
+        if sqlstate := getattr(error.orig, "sqlstate", None):
+            remedy = next(remedy for code, remedy in REMEDIES.items() if str(sqlstate).startswith(code))
+            return f"PostgreSQL refuses ({said}). {remedy}"
+        return f"PostgreSQL cannot be used like this ({said}). Correct DATABASE_URL."
+    if isinstance(error, socket.gaierror):
+        return f"PostgreSQL's host cannot be found ({error.strerror}). Correct the host in DATABASE_URL."
+    return f"PostgreSQL does not answer ({str(error) or 'it takes too long'}). Start it, or correct DATABASE_URL."
 
 
 def say(sentence: str) -> None:
@@ -60,11 +100,14 @@ def serve(*, host: str, port: int, workers: int) -> None:
     settings = Settings.load(serving=True)
     _check_address(host, port)
     its_own = settings.database_url is None
+    if its_own:
+        _check_connections(settings, workers)
     with running_database(settings, say=say) as settings:
-        state = _state(settings)
+        container = Container(settings=settings)
+        state = _state(container)
         if state is SchemaState.BEHIND and its_own:
             say("Bringing the database up to date …")
-            Schema().upgrade(settings.database_url)
+            container.schema().upgrade(settings.database_url)
         elif state is SchemaState.BEHIND:
             raise Failure(SchemaBehind.sentence)
         elif state is SchemaState.AHEAD:
@@ -73,6 +116,7 @@ def serve(*, host: str, port: int, workers: int) -> None:
         _tell_workers(settings)
         at = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         say(f"{settings.app_name} serves on {at} (its API, to read and to try: {at}/docs). Press Ctrl-C to stop.")
+        logs.configure(log_format=settings.log_format, debug=settings.debug)
         server = Granian(
             "blog.entrypoints.http.app:from_environment",
             factory=True,
@@ -83,6 +127,8 @@ def serve(*, host: str, port: int, workers: int) -> None:
             loop=Loops.uvloop,
             websockets=False,
             log_level=LogLevels.warning,
+            # Without handlers of its own, what it has to say goes the way of everything else.
+            log_dictconfig={"handlers": {}, "loggers": {}},
             respawn_failed_workers=True,
             workers_kill_timeout=STOP_SECONDS,
         )
@@ -98,26 +144,28 @@ def serve(*, host: str, port: int, workers: int) -> None:
 def upgrade(*, revision: str) -> None:
     """Apply migrations."""
     with running_database(Settings.load(), say=say) as settings:
-        Schema().upgrade(settings.database_url, revision)
-        say(f"The schema is {_state(settings).value}.")
+        container = Container(settings=settings)
+        container.schema().upgrade(settings.database_url, revision)
+        say(f"The schema is {_state(container).value}.")
 
 
 def downgrade(*, revision: str) -> None:
     """Take migrations back."""
     with running_database(Settings.load(), say=say) as settings:
-        Schema().downgrade(settings.database_url, revision)
-        say(f"The schema is {_state(settings).value}.")
+        container = Container(settings=settings)
+        container.schema().downgrade(settings.database_url, revision, say=say)
+        say(f"The schema is {_state(container).value}.")
 
 
 def history() -> None:
     """List the migrations."""
-    Schema().history()
+    Container().schema().history()
 
 
 def check() -> int:
     """Say whether the schema is current; if it is behind, that is a failure."""
     with running_database(Settings.load(), say=say) as settings:
-        state = _state(settings)
+        state = _state(Container(settings=settings))
     say(SchemaBehind.sentence if state is SchemaState.BEHIND else f"The schema is {state.value}.")
     return int(state is SchemaState.BEHIND)
 
@@ -131,9 +179,8 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
 }
 
 
-def _state(settings: Settings) -> SchemaState:
+def _state(container: Container) -> SchemaState:
     async def state() -> SchemaState:
-        container = Container(settings=settings)
         database = container.database()
         try:
             return await container.schema().state(database)
@@ -150,10 +197,25 @@ def _check_address(host: str, port: int) -> None:
         with socket.socket(family, socket.SOCK_STREAM) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no host can have that name"
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            remedy = "Stop what uses it, or choose another: --port"
+        elif isinstance(error, PermissionError):
+            remedy = "Choose one above 1023: --port"
+        else:
+            remedy = "Choose an address of this machine: --host"
+        raise Failure(f"Cannot listen on {host} port {port} ({reason}). {remedy}.") from error
+
+
+def _check_connections(settings: Settings, workers: int) -> None:
+    """Refuse workers that would one day find the blog's own PostgreSQL full."""
+    if (wanted := workers * settings.database_pool_size) > CONNECTIONS:
         raise Failure(
-            f"Cannot listen on {host} port {port} ({error.strerror}). Stop what uses it, or choose another: --port."
-        ) from error
+            f"{workers} workers with {settings.database_pool_size} connections each want {wanted}, and the blog's "
+            f"own PostgreSQL has {CONNECTIONS} for them. Set DATABASE_POOL_SIZE to {CONNECTIONS // workers} or less, "
+            f"ask for fewer --workers, or set DATABASE_URL to a PostgreSQL that has more."
+        )
 
 
 def _with_key(settings: Settings) -> Settings:
@@ -161,16 +223,32 @@ def _with_key(settings: Settings) -> Settings:
     if settings.secret_key:
         return settings
     file = settings.blog_data_dir / "secret_key"
-    if not file.exists():
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix="secret_key.") as new:
-            new.write(secrets.token_urlsafe(64))
-            new.flush()
-            os.fsync(new.fileno())
-            # Whole or not at all; and of two that start at once, the first one's.
-            with suppress(FileExistsError):
-                os.link(new.name, file)
-        say(f"Made a key that signs tokens, in {file}.")
-    return replace(settings, secret_key=file.read_text().strip())
+    try:
+        if not file.exists():
+            _make_key(file)
+        return replace(settings, secret_key=file.read_text().strip())
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise Failure(
+            f"The key that signs tokens cannot be kept in {file} ({reason}). Make that a file which this user may "
+            f"read, in a folder with room and on a disk with hard links, or set SECRET_KEY."
+        ) from error
+    except SettingsError as error:
+        raise Failure(
+            f"The key in {file} is empty or too short for {settings.algorithm}. Put it back, or remove it: then "
+            f"another is made, and whoever is logged in has to log in again."
+        ) from error
+
+
+def _make_key(file: Path) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix="secret_key.") as new:
+        new.write(secrets.token_urlsafe(64))
+        new.flush()
+        os.fsync(new.fileno())
+        # Whole or not at all; and of two that start at once, the first one's.
+        with suppress(FileExistsError):
+            os.link(new.name, file)
+    say(f"Made a key that signs tokens, in {file}.")
 
 
 def _tell_workers(settings: Settings) -> None:

@@ -1,10 +1,13 @@
 """The migrations, and whether a database has them."""
 
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Select, String, column, select, table
 from sqlalchemy.exc import ProgrammingError
@@ -51,10 +54,25 @@ class Schema:
         with naming_errors():
             command.upgrade(self.config(url), revision)
 
-    def downgrade(self, url: URL | None, revision: str = "-1") -> None:
-        """Take migrations back, as `upgrade` applies them."""
-        with naming_errors():
-            command.downgrade(self.config(url), revision)
+    def downgrade(self, url: URL | None, revision: str, *, say: Callable[[str], None] = lambda _: None) -> None:
+        """Take migrations back, as `upgrade` applies them. `say` is told which, and what is left, before any is."""
+        config = self.config(url)
+        script = ScriptDirectory.from_config(config)
+
+        def take_back(applied: str, _: MigrationContext) -> list[RevisionStep]:
+            steps = script._downgrade_revs(revision, applied)
+            titles = [f"{step.revision.revision} ({step.revision.doc.rstrip('.')})" for step in steps]
+            if not steps:
+                say("There is nothing to take back.")
+            elif left := steps[-1].to_revisions:
+                say(f"Taking back {', '.join(titles)}, which leaves the schema of {', '.join(left)}.")
+            else:
+                say(f"Taking back {', '.join(titles)}, which leaves nothing of the blog, neither tables nor rows.")
+            return steps
+
+        # What Alembic's own `command.downgrade` does, but for the words: said here, they are of what is done.
+        with naming_errors(), EnvironmentContext(config, script, fn=take_back, destination_rev=revision):
+            script.run_env()
 
     def history(self) -> None:
         """Print the migrations, the newest first."""

