@@ -20,6 +20,7 @@ from sqlalchemy import URL, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from blog.adapters.database import Database
 from blog.adapters.database.schema import Schema
 from blog.adapters.embedded_postgres import embedded_postgres
 from blog.container import Container, close
@@ -27,6 +28,7 @@ from blog.entrypoints.http.app import build
 from blog.entrypoints.http.edge import ASGIApp
 from blog.settings import Settings
 from tests.builders import Clock
+from tests.integration.elsewhere import CONNECTIONS, PATIENCE, Elsewhere, nothing_is_lost
 from tests.support import quick
 
 
@@ -126,6 +128,36 @@ async def container(migrated: URL, clock: Clock) -> AsyncIterator[Container]:
 @pytest.fixture
 def app(container: Container) -> ASGIApp:
     return build(container)
+
+
+@pytest.fixture
+async def elsewhere(migrated: URL) -> AsyncIterator[Elsewhere]:
+    engine = create_async_engine(migrated, isolation_level="AUTOCOMMIT")
+    elsewhere = Elsewhere(engine)
+    await elsewhere.tell("TRUNCATE users CASCADE")
+    yield elsewhere
+    await engine.dispose()
+
+
+@pytest.fixture
+async def database(migrated: URL, elsewhere: Elsewhere) -> AsyncIterator[Database]:
+    """A pool with little patience, which has all its connections back in the end, and works."""
+    database = Database(migrated, pool_size=CONNECTIONS, timeout=PATIENCE)
+    yield database
+    await nothing_is_lost(database, elsewhere)
+
+
+@pytest.fixture
+async def slow_commits(elsewhere: Elsewhere) -> AsyncIterator[str]:
+    """Committing a user waits for a lock; the answer is the statement that holds it."""
+    await elsewhere.tell(
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END'",
+        "CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON users DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION wait()",
+    )
+    yield "SELECT pg_advisory_xact_lock(1)"
+    await elsewhere.tell("DROP FUNCTION wait CASCADE")
 
 
 @pytest.fixture(scope="session")
