@@ -32,6 +32,14 @@ from tests.integration.elsewhere import CONNECTIONS, PATIENCE, Elsewhere, nothin
 from tests.support import quick
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have counted, also where all is well: passing says little without it."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            if name == "counted":
+                terminalreporter.write_line(value)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
     """A PostgreSQL where databases may be created."""
