@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -125,11 +126,17 @@ def is_taken(word: Any, text: str) -> bool:
     return True
 
 
-def is_documented(word: Any, text: str) -> bool:
+@cache
+def documentation(word: Any) -> tuple[dict[str, Any], re.Pattern[str]]:
+    """The schema of a word, and its pattern as Python has it."""
     schema = openapi.word(word)
     # In JSON Schema, unlike in Python, `$` is the very end.
-    pattern = re.sub(r"\$$", r"\\Z", schema["pattern"])
-    return schema["minLength"] <= len(text) <= schema["maxLength"] and bool(re.search(pattern, text))
+    return schema, re.compile(re.sub(r"\$$", r"\\Z", schema["pattern"]))
+
+
+def is_documented(word: Any, text: str) -> bool:
+    schema, pattern = documentation(word)
+    return schema["minLength"] <= len(text) <= schema["maxLength"] and bool(pattern.search(text))
 
 
 @pytest.mark.parametrize("word", WORDS, ids=lambda word: word.__name__)
