@@ -33,14 +33,14 @@ types: environment ## check the types
 imports: environment ## check that the layers only know the layers further in
 	@.venv/bin/lint-imports --no-logo
 
-unit: environment ## run the tests that need no database (ARGS="-k slug")
+unit: environment ## run the tests that need no database (ARGS="-k draft")
 	@.venv/bin/pytest tests/unit $(ARGS)
 
 coverage: environment ## run the same and demand every line of the domain and the application
 	@.venv/bin/pytest tests/unit --cov=blog.domain --cov=blog.application \
 	    --cov-report=term-missing:skip-covered --cov-fail-under=100
 
-integration: environment ## run the tests on a real PostgreSQL, which they start (ARGS="-k search")
+integration: environment ## run the tests on a real PostgreSQL, which they start (ARGS="-k migration")
 	@.venv/bin/pytest -n 2 tests/integration $(ARGS)
 
 mutants: environment ## change the rules in small ways and see whether a test notices (minutes)

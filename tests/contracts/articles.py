@@ -95,7 +95,7 @@ class ArticlesContract:
             answer = await client.patch(f"/articles/{article['id']}", json=change, headers=ada)
             assert (answer.status_code, answer.json()) == (200, article)
 
-    async def test_null_is_no_change(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:
+    async def test_null_is_no_value(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:
         article = (await client.post("/articles", json=DRAFT, headers=ada)).json()
         nulls = {"title": None, "content": None, "published": None}
         answer = await client.patch(f"/articles/{article['id']}", json=nulls, headers=ada)

@@ -9,15 +9,18 @@ import asyncio
 import os
 import secrets
 import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from blog.adapters.database import Database
 from blog.adapters.database.schema import Schema
 from blog.adapters.embedded_postgres import embedded_postgres
 from blog.container import Container, close
@@ -25,7 +28,16 @@ from blog.entrypoints.http.app import build
 from blog.entrypoints.http.edge import ASGIApp
 from blog.settings import Settings
 from tests.builders import Clock
+from tests.integration.elsewhere import CONNECTIONS, PATIENCE, Elsewhere, nothing_is_lost
 from tests.support import quick
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have counted, also where all is well: passing says little without it."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            if name == "counted":
+                terminalreporter.write_line(value)
 
 
 @pytest.fixture(scope="session")
@@ -124,3 +136,50 @@ async def container(migrated: URL, clock: Clock) -> AsyncIterator[Container]:
 @pytest.fixture
 def app(container: Container) -> ASGIApp:
     return build(container)
+
+
+@pytest.fixture
+async def elsewhere(migrated: URL) -> AsyncIterator[Elsewhere]:
+    engine = create_async_engine(migrated, isolation_level="AUTOCOMMIT")
+    elsewhere = Elsewhere(engine)
+    await elsewhere.tell("TRUNCATE users CASCADE")
+    yield elsewhere
+    await engine.dispose()
+
+
+@pytest.fixture
+async def database(migrated: URL, elsewhere: Elsewhere) -> AsyncIterator[Database]:
+    """A pool with little patience, which has all its connections back in the end, and works."""
+    database = Database(migrated, pool_size=CONNECTIONS, timeout=PATIENCE)
+    yield database
+    await nothing_is_lost(database, elsewhere)
+
+
+@pytest.fixture
+async def slow_commits(elsewhere: Elsewhere) -> AsyncIterator[str]:
+    """Committing a user waits for a lock; the answer is the statement that holds it."""
+    await elsewhere.tell(
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END'",
+        "CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON users DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION wait()",
+    )
+    yield "SELECT pg_advisory_xact_lock(1)"
+    await elsewhere.tell("DROP FUNCTION wait CASCADE")
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as it is handed on."""
+    folder = tmp_path_factory.mktemp("wheel")
+    built = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    (wheel,) = folder.glob("*.whl")
+    return wheel

@@ -2,8 +2,8 @@
 
 import asyncio
 import sqlite3
-import time
-from collections.abc import AsyncIterator, Coroutine
+import threading
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
@@ -17,6 +17,7 @@ from blog.domain.articles import ArticleNotFound
 from blog.testing import Storage, StorageContract, a_user, an_article
 from examples.embed_in_starlette import STATUSES, build, from_environment
 from examples.sqlite_storage import SqliteArticleQueries, SqliteStore, SqliteTransaction, SqliteUserQueries
+from tests.integration.service import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 ADA = {"email": "ada@example.org", "username": "ada", "password": "correct horse battery"}
@@ -29,7 +30,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(file: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(file, timeout=0.2)
+    store = SqliteStore(file, timeout=PATIENCE)
     yield store
     store.close()
 
@@ -37,19 +38,17 @@ async def store(file: Path) -> AsyncIterator[SqliteStore]:
 @pytest.fixture
 async def other(file: Path, store: SqliteStore) -> AsyncIterator[SqliteStore]:  # noqa: ARG001 -- opened before it
     """The same file, as another process has it."""
-    other = SqliteStore(file, timeout=0.2)
+    other = SqliteStore(file, timeout=PATIENCE)
     yield other
     other.close()
 
 
-async def cancelled_soon(work: Coroutine[None, None, None], times: int = 1) -> None:
-    """Begin it, and cancel it while it waits for something, and again while it cleans up."""
-    task = asyncio.create_task(work)
+async def cancel(task: asyncio.Task[None], times: int) -> None:
+    """Cancel it where it waits, and again where it waits while it cleans up."""
     for _ in range(times):
-        await asyncio.sleep(0.02)
         task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+        # What is ready to run does so in the order in which it became so: the task gets as far as it can before this.
+        await asyncio.sleep(0)
 
 
 class TestStorageInSqlite(StorageContract):
@@ -158,9 +157,8 @@ class TestSqlite:
         assert repr(page.articles) == repr((ArticleView.of(articles[1]), ArticleView.of(articles[0])))
         store.close()
 
-    async def test_who_waits_for_the_turn_too_long_is_told_to_come_back(
-        self, store: SqliteStore, other: SqliteStore
-    ) -> None:
+    async def test_who_waits_for_the_turn_too_long_is_told_to_come_back(self, file: Path) -> None:
+        store, other = (SqliteStore(file, timeout=0.2) for _ in range(2))
         async with SqliteTransaction(store) as tx:
             await tx.users.add(a_user(id=await tx.users.next_id()))
             for waiting in (store, other):
@@ -170,6 +168,7 @@ class TestSqlite:
         for waiting in (store, other):
             async with SqliteTransaction(waiting) as tx:
                 assert await tx.users.next_id() > 1
+            waiting.close()
 
     @pytest.mark.parametrize("times", [1, 2])
     async def test_a_task_that_is_cancelled_in_a_statement_keeps_nothing(
@@ -178,31 +177,52 @@ class TestSqlite:
         async with SqliteTransaction(store) as tx:
             await tx.users.add(a_user())
 
+        begun, cancelled = threading.Event(), threading.Event()
+
         def slowly(connection: sqlite3.Connection) -> None:
-            time.sleep(0.1)
+            begun.set()
+            assert cancelled.wait(PATIENCE)
             connection.execute("DELETE FROM users")
 
         async def write() -> None:
             async with SqliteTransaction(store):
                 await store.writing.run(slowly)
 
-        await cancelled_soon(write(), times)
+        writing = asyncio.create_task(write())
+        assert await asyncio.to_thread(begun.wait, PATIENCE)
+        await cancel(writing, times)
+        cancelled.set()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
         async with SqliteTransaction(store) as tx:
             assert await tx.users.get(a_user().id) == a_user()
 
+    @pytest.mark.parametrize("elsewhere", [False, True])
     async def test_a_task_that_is_cancelled_while_it_waits_leaves_the_turn_to_others(
-        self, store: SqliteStore, other: SqliteStore
+        self, store: SqliteStore, other: SqliteStore, elsewhere: bool
     ) -> None:
+        waits = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def tell(statement: str) -> None:
+            if statement == "BEGIN IMMEDIATE":
+                loop.call_soon_threadsafe(waits.set)
+
         async def write() -> None:
+            if not elsewhere:
+                waits.set()
             async with SqliteTransaction(store):
                 pytest.fail("two write at once")
 
-        store.timeout = 30  # Cleaning up takes as long as a busy machine needs.
-        for holder in (store, other):
-            async with SqliteTransaction(holder):
-                await cancelled_soon(write(), times=2)
-            async with SqliteTransaction(store) as tx:
-                await tx.users.next_id()
+        async with SqliteTransaction(other if elsewhere else store):
+            await store.writing.run(lambda connection: connection.set_trace_callback(tell))
+            writing = asyncio.create_task(write())
+            await waits.wait()
+            await cancel(writing, times=2)
+            with pytest.raises(asyncio.CancelledError):
+                await writing
+        async with SqliteTransaction(store) as tx:
+            await tx.users.next_id()
 
     async def test_a_commit_that_fails_keeps_nothing_and_lets_others_go_on(self, store: SqliteStore) -> None:
         def refuse(action: int, what: str | None, *_: object) -> int:

@@ -1,7 +1,6 @@
 """Nothing that was acknowledged is ever lost, and nobody waits for ever, whatever is killed meanwhile."""
 
 import asyncio
-import logging
 import os
 import random
 import signal
@@ -18,8 +17,7 @@ import pytest
 from tests.integration.service import PASSWORD, Service, eventually, kill
 
 Outage = Callable[[Service], AbstractContextManager[None]]
-
-log = logging.getLogger(__name__)
+Property = Callable[[str, object], None]
 
 DEADLINE = 10.0
 """Seconds within which every request is answered."""
@@ -92,7 +90,7 @@ class Stream:
 
     def __str__(self) -> str:
         counts = f"{len(self.acknowledged)} acknowledged, {self.refused} refused, {self.broken} without a reply"
-        return f"{counts}, the slowest after {self.slowest:.2f} seconds"
+        return f"{counts}, the slowest after {self.slowest:.2f} s"
 
 
 def assert_unavailable(reply: httpx.Response) -> None:
@@ -153,7 +151,9 @@ def silent(service: Service) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-async def test_nothing_acknowledged_is_lost_when_postgresql_is_killed(tmp_path: Path) -> None:
+async def test_nothing_acknowledged_is_lost_when_postgresql_is_killed(
+    tmp_path: Path, record_property: Property
+) -> None:
     with Service(tmp_path / "data") as service:
         stream = Stream(service, service.register())
         async with stream.flowing():
@@ -163,13 +163,16 @@ async def test_nothing_acknowledged_is_lost_when_postgresql_is_killed(tmp_path: 
                 await stream.outage()
             # It comes back by itself, and the service goes on.
             await stream.more(100)
-        log.info("PostgreSQL killed twice: %s", stream)
+        gone = lost(stream.acknowledged, kept(service, stream.headers))
+        record_property("counted", f"PostgreSQL killed twice: {stream}, {len(gone)} lost")
         assert stream.broken == 0
         assert len(stream.acknowledged) >= 300
-        assert lost(stream.acknowledged, kept(service, stream.headers)) == set()
+        assert gone == set()
 
 
-async def test_nothing_acknowledged_is_lost_when_the_service_is_killed(tmp_path: Path) -> None:
+async def test_nothing_acknowledged_is_lost_when_the_service_is_killed(
+    tmp_path: Path, record_property: Property
+) -> None:
     with Service(tmp_path / "data") as service:
         stream = Stream(service, service.register())
         async with stream.flowing():
@@ -184,10 +187,11 @@ async def test_nothing_acknowledged_is_lost_when_the_service_is_killed(tmp_path:
                 service.start()
                 await asyncio.to_thread(service.wait_until_ready)
                 await stream.more(100)
-        log.info("Worker, main process and all at once killed: %s", stream)
+        gone = lost(stream.acknowledged, kept(service, stream.headers))
+        record_property("counted", f"Worker, main process and all at once killed: {stream}, {len(gone)} lost")
         assert stream.broken > 0
         assert len(stream.acknowledged) >= 400
-        assert lost(stream.acknowledged, kept(service, stream.headers)) == set()
+        assert gone == set()
 
 
 @pytest.mark.parametrize("outage", [away, silent])

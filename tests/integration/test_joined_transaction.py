@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from blog import Accounts, Content, Email, NewPassword, Publishing, Title, Username
+from blog import Accounts, BlogError, Content, Email, NewPassword, Publishing, Title, Username
 from blog.adapters.database import JoinedTransaction
 from blog.container import Container
 from blog.domain.articles import ArticleNotFound
@@ -52,7 +52,7 @@ async def test_a_refusal_undoes_its_own_part_alone(container: Container, clock: 
                     email=Email(f"{name}@b.c"), username=Username(name), password=NewPassword("correct horse")
                 )
                 kept.append(account.username)
-            except Exception as refusal:
+            except BlogError as refusal:
                 kept.append(type(refusal).__name__)
     assert kept == ["ada", "bob", "EmailTaken", "cat"]
     for name in ("ada", "bob", "cat"):

@@ -7,91 +7,30 @@ front matter.
 import http.server
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
-import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from blog.settings import Settings
+from tests.integration.service import PASSWORD, Service, environment
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "publish_markdown.py"
-PASSWORD = "correct horse battery staple"
-START_SECONDS = 60
-STOP_SECONDS = 30
 RUN_SECONDS = 60
-
-# What is set where the tests run says nothing to what they start.
-SETTINGS = {this.name.upper() for this in fields(Settings)}
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-ENVIRONMENT |= {"BLOG_PASSWORD": PASSWORD, "NO_PROXY": "127.0.0.1", "PYTHONUTF8": "1"}
-
-
-@dataclass(frozen=True)
-class RunningService:
-    """The service in a process of its own, with a PostgreSQL of its own."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-
-    def stop(self) -> int:
-        """Ask it to stop, as an operating system does, and answer its exit code."""
-        self.process.terminate()
-        return self.process.wait(STOP_SECONDS)
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[RunningService]:
+def service(tmp_path: Path) -> Iterator[Service]:
     """A service that is ready, with nothing in it yet."""
-    folder = tmp_path / "service"
-    folder.mkdir()
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    with (
-        (folder / "log").open("w+b") as log,
-        subprocess.Popen(
-            [Path(sys.executable).with_name("blog"), "serve", "--port", str(port)],
-            cwd=folder,  # where there is no .env
-            env={**ENVIRONMENT, "BLOG_DATA_DIR": str(folder / "data")},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        ) as process,
-    ):
-        running = RunningService(url, process)
-        try:
-            deadline = time.monotonic() + START_SECONDS
-            while not ready(url):
-                assert process.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < deadline, (folder / "log").read_text()
-                time.sleep(0.05)
-            yield running
-            if process.poll() is None:
-                assert running.stop() == 0
-        finally:
-            process.kill()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health/ready", trust_env=False).is_success
-    except httpx.TransportError:
-        return False
+    with Service(tmp_path / "data") as service:
+        yield service
 
 
 def publish(url: str, username: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -99,7 +38,7 @@ def publish(url: str, username: str, folder: Path, *options: str) -> subprocess.
     options = ("--url", url, "--username", username, "--email", f"{username}@example.org", *options)
     return subprocess.run(
         [sys.executable, EXAMPLE, *options, folder],
-        env=ENVIRONMENT,
+        env=environment({"blog_password": PASSWORD}),
         capture_output=True,
         encoding="utf-8",
         timeout=RUN_SECONDS,
@@ -148,7 +87,7 @@ def copies(files: Sequence[Path], folder: Path) -> Path:
 
 
 @pytest.mark.skipif(not os.environ.get("BLOG_POSTS"), reason="BLOG_POSTS is not set: the folder of real posts.")
-def test_two_authors_publish_real_posts(service: RunningService, tmp_path: Path) -> None:
+def test_two_authors_publish_real_posts(service: Service, tmp_path: Path) -> None:
     files = sorted(Path(os.environ["BLOG_POSTS"]).glob("*.md"))
     assert len(files) >= 4
     of_bob, of_ada = files[::2], files[1::2]
@@ -178,10 +117,10 @@ def test_two_authors_publish_real_posts(service: RunningService, tmp_path: Path)
 
     assert {reader: articles(service.url, reader) for reader in seen} == seen
     assert service.stop() == 0
-    assert not ready(service.url)
+    assert service.status("/health/ready") is None
 
 
-def test_an_author_changes_files_and_publishes_again(service: RunningService, tmp_path: Path) -> None:
+def test_an_author_changes_files_and_publishes_again(service: Service, tmp_path: Path) -> None:
     folder = tmp_path / "posts"
     folder.mkdir()
     (folder / "a.md").write_bytes(b'+++\r\ntitle = "Front matter"\r\n+++\r\n\r\nLines that end\r\nas on Windows.\r\n')
@@ -216,7 +155,7 @@ def test_an_author_changes_files_and_publishes_again(service: RunningService, tm
     assert len(articles(service.url)) == 6
 
 
-def test_what_is_refused_is_said_and_the_rest_is_published(service: RunningService, tmp_path: Path) -> None:
+def test_what_is_refused_is_said_and_the_rest_is_published(service: Service, tmp_path: Path) -> None:
     folder = tmp_path / "posts"
     folder.mkdir()
     (folder / "a.md").write_text("# " + 201 * "x" + 200_000 * "x")
@@ -234,9 +173,7 @@ def test_what_is_refused_is_said_and_the_rest_is_published(service: RunningServi
         assert texts(articles(service.url)) == [("e", "The first of its name.", True)]
 
 
-def test_a_token_that_expires_and_a_service_that_is_unavailable_for_a_while(
-    service: RunningService, tmp_path: Path
-) -> None:
+def test_a_token_that_expires_and_a_service_that_is_unavailable_for_a_while(service: Service, tmp_path: Path) -> None:
     folder = tmp_path / "posts"
     folder.mkdir()
     for name in "abcd":
@@ -257,7 +194,7 @@ def test_a_token_that_expires_and_a_service_that_is_unavailable_for_a_while(
     assert texts(articles(service.url)) == [(name, f"The text of {name}.", True) for name in "abcd"]
 
 
-def test_a_service_that_stays_unavailable_and_one_that_is_not_there(service: RunningService, tmp_path: Path) -> None:
+def test_a_service_that_stays_unavailable_and_one_that_is_not_there(service: Service, tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("Nobody will read this.")
 
     faults = {("POST", "/auth/login", n): "unavailable" for n in range(1, 100)}

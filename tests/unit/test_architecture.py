@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,10 +29,15 @@ THIRD_PARTY = {
 PURE = {"collections", "dataclasses", "datetime", "enum", "re", "typing", "unicodedata"}
 
 
+@cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
 def imports_of(file: Path) -> set[str]:
     """The modules that a file imports, wherever in it."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(parsed(file)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -51,7 +57,7 @@ def test_the_domain_imports_itself_and_pure_modules_alone(file: Path) -> None:
 def test_the_domain_does_not_ask_what_time_it_is(file: Path) -> None:
     asked = {
         node.attr
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in ast.walk(parsed(file))
         if isinstance(node, ast.Attribute) and node.attr in ("now", "utcnow", "today")
     }
     assert not asked
@@ -70,11 +76,7 @@ def test_importing_the_core_loads_nothing_that_had_to_be_installed(module: str) 
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    silent = [
-        str(file.relative_to(SOURCE))
-        for file in SOURCE.rglob("*.py")
-        if not ast.get_docstring(ast.parse(file.read_text()))
-    ]
+    silent = [str(file.relative_to(SOURCE)) for file in SOURCE.rglob("*.py") if not ast.get_docstring(parsed(file))]
     assert not silent
 
 

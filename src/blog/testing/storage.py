@@ -200,23 +200,22 @@ class StorageContract:
         assert await storage.articles.get(article.id, viewer=user.id) == ArticleView.of(article)
 
     async def test_an_id_is_never_given_twice(self, storage: Storage) -> None:
-        user = await keep_user(storage)
-        ids: list[int] = []
+        users, articles = [], []
         for outcome in ("undone", "removed", "kept"):
-            try:
+            with suppress(Interrupted):
                 async with storage.transaction() as tx:
-                    article = an_article(id=await tx.articles.next_id(), author_id=user.id)
-                    ids.append(article.id)
-                    await tx.articles.add(article)
+                    users.append(await tx.users.next_id())
+                    articles.append(await tx.articles.next_id())
+                    await tx.users.add(a_user(id=users[-1]))
+                    await tx.articles.add(an_article(id=articles[-1], author_id=users[-1]))
                     if outcome == "undone":
                         raise Interrupted
-                if outcome == "removed":
-                    async with storage.transaction() as tx:
-                        await tx.articles.get(article.id, actor=article.author_id)
-                        await tx.articles.remove(article.id)
-            except Interrupted:
-                pass
-        assert len(set(ids)) == 3
+            if outcome == "removed":
+                async with storage.transaction() as tx:
+                    await tx.articles.get(articles[-1], actor=users[-1])
+                    await tx.articles.remove(articles[-1])
+                    await tx.users.remove(users[-1])
+        assert len(set(users)) == len(set(articles)) == 3
 
     async def test_an_article_that_was_got_is_held(self, storage: Storage) -> None:
         """Two who append at once both find what the other wrote, or one edit would be lost."""

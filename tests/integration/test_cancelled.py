@@ -1,0 +1,100 @@
+"""Callers who do not wait for the end.
+
+Whatever they were in the middle of, nothing is kept by half and no connection is lost.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+
+from blog.adapters.database import Database, DatabaseTransaction
+from blog.domain.users import Username
+from tests.builders import a_user
+from tests.integration.elsewhere import (
+    OURS,
+    PATIENCE,
+    Elsewhere,
+    backend_of,
+    keep_user,
+    read,
+    until,
+    wait_in_a_read,
+    wait_in_a_transaction,
+)
+
+
+async def test_a_commit_goes_on_without_its_caller(
+    database: Database, elsewhere: Elsewhere, slow_commits: str
+) -> None:
+    async with elsewhere.holding(slow_commits):
+        keeping = asyncio.create_task(keep_user(database))
+        await elsewhere.waiting_in("COMMIT")
+        keeping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await keeping
+        assert not await elsewhere.has_kept("ada")
+    await until(lambda: elsewhere.has_kept("ada"))
+
+
+async def test_a_commit_without_its_caller_may_fail(
+    database: Database, elsewhere: Elsewhere, slow_commits: str
+) -> None:
+    async with elsewhere.holding(slow_commits):
+        keeping = asyncio.create_task(keep_user(database))
+        backend = await elsewhere.waiting_in("COMMIT")
+        keeping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await keeping
+        await elsewhere.terminate(backend)
+    assert not await elsewhere.has_kept("ada")
+
+
+@pytest.mark.parametrize("work", [wait_in_a_read, wait_in_a_transaction])
+async def test_cancelled_during_a_statement(database: Database, work: Callable[[Database], Awaitable[None]]) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(PATIENCE / 4):
+            await work(database)
+
+
+async def test_cancelled_between_statements(database: Database, elsewhere: Elsewhere) -> None:
+    written = asyncio.Event()
+
+    async def write() -> None:
+        async with DatabaseTransaction(database) as tx:
+            await tx.users.add(a_user(id=await tx.users.next_id(), username=Username("ada")))
+            written.set()
+            await asyncio.Event().wait()
+
+    for ends in (False, True):
+        written.clear()
+        writing = asyncio.create_task(write())
+        await written.wait()
+        if ends:
+            await elsewhere.ask(f"SELECT pg_terminate_backend(pid) {OURS} AND state = 'idle in transaction'")
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        assert not await elsewhere.has_kept("ada")
+
+
+async def test_cancelled_while_waiting_for_a_connection(database: Database) -> None:
+    async with DatabaseTransaction(database) as one, DatabaseTransaction(database) as other:
+        waiting = [asyncio.create_task(read(database)), asyncio.create_task(keep_user(database))]
+        await asyncio.wait(waiting, timeout=PATIENCE / 4)
+        for task in waiting:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert await backend_of(one) != await backend_of(other)
+
+
+async def test_cancelled_at_any_moment(database: Database, elsewhere: Elsewhere) -> None:
+    for number in range(100):
+        working = asyncio.gather(keep_user(database, name=f"user{number}"), read(database))
+        await asyncio.sleep(number * 0.0002)
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+            assert await elsewhere.has_kept(f"user{number}")
