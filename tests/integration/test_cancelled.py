@@ -13,6 +13,7 @@ from blog.adapters.database import Database, DatabaseTransaction
 from blog.domain.users import Username
 from tests.builders import a_user
 from tests.integration.elsewhere import (
+    A_LONG_TIME,
     OURS,
     PATIENCE,
     Elsewhere,
@@ -56,6 +57,17 @@ async def test_cancelled_during_a_statement(database: Database, work: Callable[[
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(PATIENCE / 4):
             await work(database)
+
+
+async def test_a_statement_without_its_caller_ends_its_transaction(database: Database, elsewhere: Elsewhere) -> None:
+    """Whoever goes on in the block keeps nothing, and is told so in the blog's words."""
+    with pytest.raises(RuntimeError, match="nothing is kept"):
+        async with DatabaseTransaction(database) as tx:
+            await tx.users.add(a_user(id=await tx.users.next_id(), username=Username("ada")))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE / 4):
+                    await tx.execute(A_LONG_TIME)
+    assert not await elsewhere.has_kept("ada")
 
 
 async def test_cancelled_between_statements(database: Database, elsewhere: Elsewhere) -> None:
