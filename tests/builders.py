@@ -2,9 +2,42 @@
 
 from hypothesis import strategies as st
 
-from blog.testing import NOON, Clock, a_user, an_article
+from blog.testing import (
+    NOON,
+    Clock,
+    PlainMarkdown,
+    a_draft,
+    a_manuscript,
+    a_preview,
+    a_rendition,
+    a_reply,
+    a_request,
+    a_revision,
+    a_user,
+    a_working_copy,
+    an_article,
+)
 
-__all__ = ["NOON", "Clock", "a_user", "an_article", "characters", "contents", "passwords", "titles", "usernames"]
+__all__ = [
+    "NOON",
+    "Clock",
+    "PlainMarkdown",
+    "a_draft",
+    "a_manuscript",
+    "a_preview",
+    "a_rendition",
+    "a_reply",
+    "a_request",
+    "a_revision",
+    "a_user",
+    "a_working_copy",
+    "an_article",
+    "characters",
+    "contents",
+    "passwords",
+    "titles",
+    "usernames",
+]
 
 # Any character that a text may hold: no control characters (Cc) and no surrogates (Cs).
 characters = st.characters(exclude_categories=("Cc", "Cs"))

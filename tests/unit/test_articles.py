@@ -1,16 +1,45 @@
 """The rules of articles."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from blog.domain.articles import Article, ArticleNotFound, Content, NotTheAuthor, Title
+from blog.domain.articles import (
+    AltText,
+    Article,
+    ArticleNotFound,
+    Content,
+    Contradiction,
+    EditedMeanwhile,
+    Note,
+    NotTheAuthor,
+    Rendition,
+    Stamp,
+    Status,
+    Summary,
+    Title,
+    WebAddress,
+    count_words,
+    reading_minutes,
+)
 from blog.domain.errors import Invalid
-from tests.builders import NOON, an_article, contents, titles
+from blog.domain.slugs import Slug
+from blog.domain.tags import Tags
+from tests.builders import NOON, a_draft, a_manuscript, a_rendition, an_article, contents, titles
 
 AUTHOR, STRANGER = 11, 12
-LATER = NOON + timedelta(days=1)
+INSTANT, DAY = timedelta(microseconds=1), timedelta(days=1)
+LATER = NOON + DAY
+NEW = Stamp(by=AUTHOR, at=NOON, edition="new")
+MINE = Stamp(by=STRANGER, at=NOON, edition="mine")
+
+
+# Words with rules.
 
 
 @given(titles, contents)
@@ -25,6 +54,14 @@ def test_words_are_kept_as_they_were_written(title: str, content: str) -> None:
 def test_what_is_no_title_is_refused(text: str) -> None:
     with pytest.raises(Invalid):
         Title(text)
+
+
+@pytest.mark.parametrize("kind", [Summary, AltText, Note])
+def test_other_lines_keep_the_rules_of_a_title_at_another_length(kind: type[Summary]) -> None:
+    assert kind("é" * 500) == "é" * 500
+    for text in ("", " ", "x" * 501, "two\nlines"):
+        with pytest.raises(Invalid):
+            kind(text)
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "x" * 200_001, "nul\x00", "escape\x1b[2J", "\x7f", "\udfff"])
@@ -53,55 +90,385 @@ def test_a_refusal_says_what_is_wrong(text: str, sentence: str) -> None:
     assert str(refusal.value) == sentence
 
 
-def test_a_new_article_is_as_old_as_its_last_change() -> None:
-    article = Article.write(id=22, title=Title("T"), content=Content("C"), published=False, author_id=AUTHOR, at=NOON)
-    assert article == an_article(
-        title=Title("T"), content=Content("C"), published=False, created_at=NOON, updated_at=NOON
-    )
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://example.org",
+        "http://localhost:8000/a(b)?c=d&e=%20#f",
+        "https://[::1]/picture.png",
+        "https://example.org/" + "a" * 1980,
+    ],
+)
+def test_an_address_of_the_web_is_kept_as_it_was_written(text: str) -> None:
+    assert WebAddress(text) == text
 
 
-def test_a_published_article_is_for_anybody() -> None:
-    article = an_article(published=True)
-    assert article.visible_to(None)
-    assert article.visible_to(STRANGER)
-    assert article.visible_to(AUTHOR)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "picture.png",
+        "/picture.png",
+        "//example.org/picture.png",
+        "ftp://example.org",
+        "javascript:alert(1)",
+        "data:image/png;base64,AAAA",
+        "https://",
+        "https:///picture.png",
+        "https://:80/",
+        "https://[::1",
+        "https://ada:secret@example.org/",
+        "https://example.org/two words",
+        'https://example.org/"onerror="alert(1)',
+        "https://example.org/<b>",
+        "https://example.org/ä",
+        "https://example.org/\n",
+        "https://example.org/" + "a" * 1981,
+    ],
+)
+def test_what_is_no_address_of_the_web_is_refused(text: str) -> None:
+    with pytest.raises(Invalid):
+        WebAddress(text)
 
 
-def test_a_draft_is_for_its_author_alone() -> None:
-    draft = an_article(published=False)
-    assert not draft.visible_to(None)
-    assert not draft.visible_to(STRANGER)
-    assert draft.visible_to(AUTHOR)
+# What is made of a text.
 
 
-def test_an_edit_changes_what_it_names_and_the_time_and_nothing_else() -> None:
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", 0),
+        ("The engine weaves patterns.", 4),
+        ("  two\n\n\twords … — !", 2),
+        ("naïve Straße под снегом", 4),
+        ("我喜欢机器。", 5),
+        ("カタカナとひらがな", 9),
+        ("Python 3と機械", 5),
+    ],
+)
+def test_words_are_counted_in_any_script(text: str, words: int) -> None:
+    assert count_words(text) == words
+    assert Rendition.of(html="", text=text).word_count == words
+
+
+@pytest.mark.parametrize(("words", "minutes"), [(0, 1), (1, 1), (220, 1), (221, 2), (440, 2), (441, 3)])
+def test_reading_takes_a_minute_for_so_many_words(words: int, minutes: int) -> None:
+    assert reading_minutes(words) == minutes
+
+
+@pytest.mark.parametrize(
+    ("text", "excerpt"),
+    [
+        ("", ""),
+        (" Two \n\n words\t", "Two words"),
+        ("x" * 200, "x" * 200),
+        ("x" * 201, "x" * 199 + "…"),
+        ("a " * 100, ("a " * 100).strip()),
+        ("word " * 41, "word " * 39 + "word…"),
+        ("x" * 198 + " and more", "x" * 198 + "…"),
+    ],
+)
+def test_an_excerpt_is_how_the_text_begins(text: str, excerpt: str) -> None:
+    assert Rendition.of(html="<p>", text=text) == Rendition(html="<p>", excerpt=excerpt, word_count=count_words(text))
+
+
+@given(st.text())
+def test_an_excerpt_is_short_and_one_line(text: str) -> None:
+    excerpt = Rendition.of(html="", text=text).excerpt
+    assert len(excerpt) <= Rendition.EXCERPT + 1
+    assert excerpt == " ".join(excerpt.split())
+
+
+# Where an article stands, and who reads it.
+
+
+@pytest.mark.parametrize(
+    ("publish_at", "unpublish_at", "status"),
+    [
+        (None, None, Status.DRAFT),
+        (None, NOON + INSTANT, Status.DRAFT),
+        (None, NOON, Status.ARCHIVED),
+        (NOON + INSTANT, None, Status.SCHEDULED),
+        (NOON + INSTANT, LATER, Status.SCHEDULED),
+        (NOON, None, Status.PUBLISHED),
+        (NOON - DAY, NOON + INSTANT, Status.PUBLISHED),
+        (NOON - DAY, NOON, Status.ARCHIVED),
+        (NOON, NOON, Status.ARCHIVED),
+    ],
+)
+def test_an_article_stands_where_its_moments_say(
+    publish_at: datetime | None, unpublish_at: datetime | None, status: Status
+) -> None:
+    article = an_article(publish_at=publish_at, unpublish_at=unpublish_at)
+    assert article.status(NOON) is status
+    assert article.visible_to(AUTHOR, at=NOON)
+    for viewer in (None, STRANGER):
+        assert article.visible_to(viewer, at=NOON) == (status is Status.PUBLISHED)
+
+
+def test_only_the_author_may_change_a_published_article() -> None:
     article = an_article()
-    assert article.edit(by=AUTHOR, at=LATER, title=Title("New")) == an_article(title=Title("New"), updated_at=LATER)
-    assert article.edit(by=AUTHOR, at=LATER, content=Content("New")) == an_article(
-        content=Content("New"), updated_at=LATER
+    article.check_changeable_by(AUTHOR, at=NOON)
+    for change in changes_of(article, MINE):
+        with pytest.raises(NotTheAuthor):
+            change()
+
+
+def test_a_hidden_article_does_not_exist_for_somebody_else() -> None:
+    draft = a_draft()
+    draft.check_changeable_by(AUTHOR, at=NOON)
+    for change in changes_of(draft, MINE):
+        with pytest.raises(ArticleNotFound):
+            change()
+
+
+def changes_of(article: Article, stamp: Stamp, expected: list[str] | None = None) -> list[Any]:
+    """Every way in which it may be changed."""
+    return [
+        lambda: article.check_changeable_by(stamp.by, at=stamp.at, expected=expected),
+        lambda: article.edit(stamp, expected=expected, title=Title("Mine")),
+        lambda: article.archive(stamp, expected=expected),
+        *([] if expected else [lambda: article.rewrite(stamp, a_manuscript(), a_rendition())]),
+    ]
+
+
+def test_whoever_goes_by_another_version_changes_nothing() -> None:
+    article = an_article()
+    for expected in ([], ["5-c0ffee"], ["6-other", "*"]):
+        for change in changes_of(article, NEW, expected)[:3]:
+            with pytest.raises(EditedMeanwhile) as refusal:
+                change()
+            assert (refusal.value.version, refusal.value.changed_by) == (6, AUTHOR)
+            assert refusal.value.changed_at == article.updated_at
+    for change in changes_of(article, NEW, ["1-other", "6-c0ffee"]):
+        change()
+
+
+def test_somebody_else_learns_nothing_of_versions() -> None:
+    for change in changes_of(an_article(), MINE, ["1-other"]):
+        with pytest.raises(NotTheAuthor):
+            change()
+
+
+# Writing and editing.
+
+
+def write(**publication: Any) -> Article:
+    return Article.write(
+        NEW,
+        id=22,
+        manuscript=a_manuscript(),
+        rendition=a_rendition(),
+        slug=Slug("on-engines"),
+        publication=publication,  # type: ignore[arg-type]  # as a TypedDict would be
     )
-    assert article.edit(by=AUTHOR, at=LATER, published=False) == an_article(published=False, updated_at=LATER)
+
+
+def test_a_new_article_is_a_draft() -> None:
+    assert write() == a_draft(
+        slug=Slug("on-engines"),
+        featured=False,
+        version=1,
+        edition="1-new",
+        text_version=1,
+        created_at=NOON,
+        updated_at=NOON,
+    )
+
+
+def test_a_new_article_may_say_otherwise() -> None:
+    scheduled = write(slug=Slug("looms"), featured=True, publish_at=LATER, unpublish_at=LATER + DAY)
+    assert (scheduled.slug, scheduled.featured, scheduled.version) == ("looms", True, 1)
+    assert (scheduled.publish_at, scheduled.unpublish_at) == (LATER, LATER + DAY)
+    published = write(published=True)
+    assert (published.publish_at, published.published_at, published.version) == (NOON, NOON, 1)
+    assert write(published=False) == write()
+
+
+def version_after(article: Article, **different: Any) -> Article:
+    """The next version of an article, which differs so."""
+    return replace(article, version=7, edition="7-new", updated_at=NOON, **different)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"title": Title("New")},
+        {"summary": None},
+        {"summary": Summary("New")},
+        {"tags": Tags()},
+        {"tags": Tags(["looms", "Straße", "Engines"])},
+        {"cover_image_url": None, "cover_image_alt": None},
+        {"canonical_url": WebAddress("https://example.com")},
+    ],
+)
+def test_an_edit_of_the_text_changes_what_it_names_and_nothing_else(changed: Any) -> None:
+    article = an_article()
+    assert article.edit(NEW, **changed) == version_after(article, manuscript=a_manuscript(**changed), text_version=7)
+
+
+def test_an_edit_of_the_content_changes_what_is_made_of_it() -> None:
+    article, rendition = an_article(), a_rendition(html="<p>New")
+    assert article.edit(NEW, content=Content("New"), rendition=rendition) == version_after(
+        article, manuscript=a_manuscript(content=Content("New")), rendition=rendition, text_version=7
+    )
+
+
+def test_content_that_stays_is_shown_as_it_was() -> None:
+    article, rendition = an_article(), a_rendition(html="<p>New")
+    assert article.edit(NEW, content=article.manuscript.content, rendition=rendition) is article
+
+
+@pytest.mark.parametrize("changed", [{"slug": Slug("looms")}, {"featured": False}, {"unpublish_at": None}])
+def test_an_edit_beside_the_text_leaves_the_text_its_version(changed: Any) -> None:
+    article = an_article()
+    assert article.edit(NEW, **changed) == version_after(article, **changed)
 
 
 def test_an_edit_that_changes_nothing_is_no_edit() -> None:
     article = an_article()
-    assert article.edit(by=AUTHOR, at=LATER) is article
-    assert article.edit(by=AUTHOR, at=LATER, title=article.title, published=True) is article
+    assert article.edit(NEW) is article
+    assert article.edit(NEW, title=article.manuscript.title, published=True, featured=True) is article
+    assert article.edit(NEW, publish_at=article.publish_at, unpublish_at=article.unpublish_at) == version_after(
+        article, published_at=article.publish_at
+    )
 
 
-def test_only_the_author_may_change_a_published_article() -> None:
-    article = an_article(published=True)
-    article.check_changeable_by(AUTHOR)
-    with pytest.raises(NotTheAuthor):
-        article.check_changeable_by(STRANGER)
-    with pytest.raises(NotTheAuthor):
-        article.edit(by=STRANGER, at=LATER, title=Title("Mine"))
+def test_an_article_is_rewritten_whole() -> None:
+    article, manuscript, rendition = an_article(), a_manuscript(content=Content("New")), a_rendition(html="<p>New")
+    assert article.rewrite(NEW, manuscript, rendition) == version_after(
+        article, manuscript=manuscript, rendition=rendition, text_version=7
+    )
+    assert article.rewrite(NEW, article.manuscript, rendition) is article
 
 
-def test_a_draft_does_not_exist_for_somebody_else() -> None:
-    draft = an_article(published=False)
-    draft.check_changeable_by(AUTHOR)
-    with pytest.raises(ArticleNotFound):
-        draft.check_changeable_by(STRANGER)
-    with pytest.raises(ArticleNotFound):
-        draft.edit(by=STRANGER, at=LATER, published=True)
+# When it is out.
+
+
+def test_publishing_is_from_now_on() -> None:
+    draft = a_draft()
+    assert draft.edit(NEW, published=True) == version_after(draft, publish_at=NOON, published_at=NOON)
+    scheduled = an_article(publish_at=LATER, published_at=LATER)
+    assert scheduled.edit(NEW, published=True) == version_after(scheduled, publish_at=NOON, published_at=NOON)
+
+
+def test_publishing_what_was_archived_takes_away_its_end() -> None:
+    archived = an_article(unpublish_at=NOON)
+    assert archived.edit(NEW, published=True) == version_after(archived, publish_at=NOON, unpublish_at=None)
+
+
+def test_publishing_leaves_an_end_that_is_to_come() -> None:
+    draft = a_draft(unpublish_at=LATER)
+    assert draft.edit(NEW, published=True).unpublish_at == LATER
+
+
+def test_unpublishing_makes_a_draft_again() -> None:
+    article = an_article()
+    assert article.edit(NEW, published=False) == version_after(article, publish_at=None, unpublish_at=None)
+
+
+def test_unpublishing_what_is_not_out_changes_nothing() -> None:
+    for hidden in (a_draft(), an_article(unpublish_at=NOON)):
+        assert hidden.edit(NEW, published=False) is hidden
+
+
+def test_unpublishing_calls_off_what_was_to_come() -> None:
+    draft = an_article(publish_at=LATER, published_at=LATER).edit(NEW, published=False)
+    assert (draft.publish_at, draft.unpublish_at, draft.published_at) == (None, None, None)
+
+
+def test_an_article_was_first_out_once() -> None:
+    article = a_draft().edit(NEW, published=True)
+    for days, published in ((1, False), (2, True), (3, False), (4, True)):
+        article = article.edit(replace(NEW, at=NOON + days * DAY), published=published)
+        assert article.published_at == NOON
+    article = article.edit(replace(NEW, at=NOON + 5 * DAY), publish_at=NOON + 9 * DAY)
+    assert (article.publish_at, article.published_at) == (NOON + 9 * DAY, NOON)
+
+
+def test_an_article_that_is_scheduled_was_not_out_before_its_moment() -> None:
+    article = a_draft().edit(NEW, publish_at=LATER)
+    assert (article.publish_at, article.published_at) == (LATER, LATER)
+    assert article.edit(NEW, publish_at=LATER + DAY).published_at == LATER + DAY
+    assert article.edit(NEW, publish_at=None).published_at is None
+    assert article.edit(replace(NEW, at=LATER - INSTANT), published=True).published_at == LATER - INSTANT
+    assert article.edit(replace(NEW, at=LATER), publish_at=None).published_at == LATER
+
+
+@pytest.mark.parametrize("article", [a_draft(), an_article()])
+def test_what_was_out_elsewhere_keeps_its_date(article: Article) -> None:
+    long_ago = datetime(1999, 12, 31, tzinfo=UTC)
+    imported = article.edit(NEW, publish_at=long_ago)
+    assert (imported.publish_at, imported.published_at) == (long_ago, long_ago)
+    assert write(publish_at=long_ago).published_at == long_ago
+
+
+def test_a_published_article_is_archived_from_now_on() -> None:
+    article = an_article()
+    archived = article.archive(NEW)
+    assert archived == version_after(article, unpublish_at=NOON)
+    assert archived.status(NOON) is Status.ARCHIVED
+    assert archived.archive(replace(NEW, at=LATER)) is archived
+
+
+def test_a_draft_is_archived() -> None:
+    draft = a_draft()
+    assert draft.archive(NEW) == version_after(draft, unpublish_at=NOON)
+
+
+def test_what_is_archived_before_it_was_out_never_was() -> None:
+    scheduled = an_article(publish_at=LATER, published_at=LATER)
+    archived = version_after(scheduled, publish_at=None, unpublish_at=NOON, published_at=None)
+    assert scheduled.archive(NEW) == archived
+
+
+def test_moments_are_kept_in_utc() -> None:
+    elsewhere = timezone(timedelta(hours=9))
+    article = a_draft().edit(NEW, publish_at=NOON.astimezone(elsewhere), unpublish_at=LATER.astimezone(elsewhere))
+    assert (article.publish_at, article.unpublish_at) == (NOON, LATER)
+    assert repr(article.publish_at) == repr(NOON)
+    assert repr(article.unpublish_at) == repr(LATER)
+
+
+@pytest.mark.parametrize("name", ["publish_at", "unpublish_at"])
+@pytest.mark.parametrize(
+    ("moment", "sentence"),
+    [
+        (datetime(2026, 3, 4, 12), "Must carry a zone, such as the Z of 2026-03-04T12:00:00Z."),  # noqa: DTZ001
+        (datetime.min.replace(tzinfo=timezone(timedelta(hours=1))), "Must be within the years 1900 to 2999."),
+        (datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))), "Must be within the years 1900 to 2999."),
+    ],
+)
+def test_a_moment_is_one_everywhere(name: str, moment: datetime, sentence: str) -> None:
+    publication: dict[str, Any] = {name: moment}
+    changes: list[Callable[[], Article]] = [
+        lambda: write(**publication),
+        lambda: an_article().edit(NEW, **publication),
+    ]
+    for change in changes:
+        with pytest.raises(Contradiction) as refusal:
+            change()
+        assert (refusal.value.field, str(refusal.value)) == (name, sentence)
+
+
+@pytest.mark.parametrize("other", [{"publish_at": NOON}, {"publish_at": None}, {"unpublish_at": LATER}])
+@pytest.mark.parametrize("published", [True, False])
+def test_published_is_not_said_along_with_moments(other: Any, published: bool) -> None:
+    with pytest.raises(Contradiction) as refusal:
+        a_draft().edit(NEW, published=published, **other)
+    assert refusal.value.field == "published"
+    assert str(refusal.value) == "Must not be sent along with publish_at or unpublish_at."
+
+
+def test_an_article_does_not_end_before_it_begins() -> None:
+    changes: list[Callable[[], Article]] = [
+        lambda: write(publish_at=LATER, unpublish_at=LATER - INSTANT),
+        lambda: an_article(publish_at=NOON).edit(NEW, unpublish_at=NOON - INSTANT),
+        lambda: an_article(unpublish_at=LATER).edit(NEW, publish_at=LATER + INSTANT),
+    ]
+    for change in changes:
+        with pytest.raises(Contradiction) as refusal:
+            change()
+        assert refusal.value.field == "unpublish_at"
+        assert str(refusal.value) == "Must not be earlier than publish_at; null is never."
+    assert write(publish_at=LATER, unpublish_at=LATER).unpublish_at == LATER

@@ -36,6 +36,10 @@ class Conflict(BlogError):
     """What is stored already stands in the way."""
 
 
+class Stale(BlogError):
+    """What is to be changed was changed in the meantime. Nothing was done."""
+
+
 class Unavailable(BlogError):
     """Something the blog needs is away or overloaded; the same call may succeed later.
 

@@ -1,6 +1,8 @@
 """What any text must be before a noun's own rules look at it."""
 
 import re
+import unicodedata
+from typing import ClassVar, Self
 
 from blog.domain.errors import Invalid
 
@@ -23,7 +25,26 @@ def check_text(text: str, *, at_least: int, at_most: int, layout: bool = False) 
         raise Invalid(f"Must not contain control characters; U+{ord(found[0]):04X} is one.")
 
 
+def fold(text: str) -> str:
+    """What stays the same in whatever case and compatibility form (Unicode, section 3.13, definition D146)."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", text).casefold())
+    return unicodedata.normalize("NFKC", folded.casefold())
+
+
 def check_not_blank(text: str) -> None:
     """Refuse a text in which there is nothing to read. Raises `Invalid`."""
     if not text.strip():
         raise Invalid("Must not be blank.")
+
+
+class Line(str):
+    """A line that is not blank, of at most `MAX` characters. Raises `Invalid`."""
+
+    __slots__ = ()
+    MIN: ClassVar[int] = 1
+    MAX: ClassVar[int]
+
+    def __new__(cls, text: str) -> Self:
+        check_text(text, at_least=cls.MIN, at_most=cls.MAX)
+        check_not_blank(text)
+        return super().__new__(cls, text)

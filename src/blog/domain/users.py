@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import ClassVar, Self
 
 from blog.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
-from blog.domain.text import check_text
+from blog.domain.text import check_text, fold
 
 
 class Email(str):
@@ -26,13 +26,13 @@ class Email(str):
         if not cls._SHAPE.fullmatch(address):
             raise Invalid("Must be an e-mail address, such as ada@example.org.")
         # Some characters unfold into many; the key has the same bound, because it is what an index holds.
-        check_text(_key(address), at_least=cls.MIN, at_most=cls.MAX)
+        check_text(fold(address), at_least=cls.MIN, at_most=cls.MAX)
         return super().__new__(cls, address)
 
     @property
     def key(self) -> str:
         """What makes two spellings the same address: no two users share it."""
-        return _key(self)
+        return fold(self)
 
 
 class Username(str):
@@ -52,13 +52,7 @@ class Username(str):
     @property
     def key(self) -> str:
         """What makes two spellings the same name: no two users share it."""
-        return _key(self)
-
-
-def _key(name: str) -> str:
-    """Fold case and compatibility forms (Unicode, section 3.13, definition D146)."""
-    fold = unicodedata.normalize("NFKC", unicodedata.normalize("NFD", name).casefold())
-    return unicodedata.normalize("NFKC", fold.casefold())
+        return fold(self)
 
 
 class Password:

@@ -1,0 +1,54 @@
+"""Tags: words that articles are found by, without a life of their own."""
+
+import unicodedata
+from collections.abc import Iterable
+from typing import ClassVar, Self
+
+from blog.domain.errors import Invalid
+from blog.domain.text import check_not_blank, check_text, fold
+
+
+class Tag(str):
+    """A word or a few, of at most 50 characters, without a comma.
+
+    Kept as it is spelled, in Unicode's form NFC and without space around it. Raises `Invalid`.
+    """
+
+    __slots__ = ()
+    MIN: ClassVar[int] = 1
+    MAX: ClassVar[int] = 50
+
+    def __new__(cls, text: str) -> Self:
+        # Before it is normalised, because that takes time; and after it, because that is what is kept.
+        check_text(text, at_least=cls.MIN, at_most=4 * cls.MAX)
+        check_not_blank(text)
+        if "," in text:
+            raise Invalid("Must not contain a comma, which separates tags.")
+        spelled = unicodedata.normalize("NFC", text.strip())
+        check_text(spelled, at_least=cls.MIN, at_most=cls.MAX)
+        # Some characters unfold into many; the key has a bound, because it is what an index holds.
+        check_text(fold(spelled), at_least=1, at_most=4 * cls.MAX)
+        return super().__new__(cls, spelled)
+
+    @property
+    def key(self) -> str:
+        """What makes two spellings the same tag."""
+        return fold(self)
+
+
+class Tags(tuple[Tag, ...]):
+    """At most 20 tags, each once, in the order that the author chose. Raises `Invalid`."""
+
+    __slots__ = ()
+    MAX: ClassVar[int] = 20
+
+    def __new__(cls, words: Iterable[str] = ()) -> Self:
+        tags = tuple(word if isinstance(word, Tag) else Tag(word) for word in words)
+        if len(tags) > cls.MAX:
+            raise Invalid(f"Must be at most {cls.MAX} tags.")
+        seen: set[str] = set()
+        for tag in tags:
+            if tag.key in seen:
+                raise Invalid(f"Must name each tag once; {tag!r} comes twice.")
+            seen.add(tag.key)
+        return super().__new__(cls, tags)

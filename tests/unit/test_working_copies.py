@@ -1,0 +1,83 @@
+"""The rules of working copies."""
+
+from dataclasses import replace
+
+import pytest
+
+from blog.domain.articles import Content, EditedMeanwhile, NotTheAuthor, Stamp, Title
+from blog.domain.working_copies import WorkingCopy
+from tests.builders import NOON, a_draft, a_rendition, a_working_copy, an_article
+
+AUTHOR = 11
+NEW = Stamp(by=AUTHOR, at=NOON, edition="new")
+
+
+def test_a_copy_begins_as_what_the_article_is() -> None:
+    article = an_article()
+    assert WorkingCopy.begin(article, NEW) == WorkingCopy(
+        article_id=22,
+        based_on=6,
+        manuscript=article.manuscript,
+        rendition=article.rendition,
+        version=0,
+        edition="0-new",
+        updated_at=NOON,
+    )
+
+
+def test_saving_changes_what_it_names_and_nothing_else() -> None:
+    copy, rendition = a_working_copy(), a_rendition(html="<p>New")
+    assert copy.save(NEW, title=Title("New"), summary=None) == a_working_copy(
+        title=Title("New"), summary=None, version=4, edition="4-new", updated_at=NOON
+    )
+    assert copy.save(NEW, content=Content("New"), rendition=rendition) == a_working_copy(
+        content=Content("New"), rendition=rendition, version=4, edition="4-new", updated_at=NOON
+    )
+    for nothing in ({}, {"title": copy.manuscript.title}):
+        assert copy.save(NEW, **nothing) is copy  # type: ignore[arg-type]
+
+
+def test_a_copy_that_is_published_takes_the_place_of_the_text() -> None:
+    article, copy = an_article(version=4, text_version=4), a_working_copy()
+    assert copy.publish(article, NEW) == replace(
+        article,
+        manuscript=copy.manuscript,
+        rendition=copy.rendition,
+        version=5,
+        text_version=5,
+        edition="5-new",
+        updated_at=NOON,
+    )
+
+
+def test_a_copy_does_not_undo_what_was_written_meanwhile() -> None:
+    for copy in (a_working_copy(based_on=4), a_working_copy(based_on=4, version=99)):
+        with pytest.raises(EditedMeanwhile) as refusal:
+            copy.publish(an_article(), NEW)
+        assert (refusal.value.version, refusal.value.changed_by) == (6, AUTHOR)
+        assert refusal.value.changed_at == an_article().updated_at
+
+
+def test_a_copy_goes_with_what_was_only_put_elsewhere_meanwhile() -> None:
+    assert a_working_copy(based_on=5).publish(an_article(), NEW).version == 7
+    assert a_working_copy(based_on=5).publish(a_draft(), NEW).publish_at is None
+
+
+def test_whoever_goes_by_another_version_does_nothing_to_it() -> None:
+    copy, article = a_working_copy(based_on=6), an_article()
+    for expected in ([], ["2-decade"], ["6-c0ffee"]):
+        for do in (
+            lambda expected: copy.save(NEW, expected=expected, title=Title("New")),
+            lambda expected: copy.publish(article, NEW, expected=expected),
+        ):
+            with pytest.raises(EditedMeanwhile) as refusal:
+                do(expected)
+            assert (refusal.value.version, refusal.value.changed_by) == (3, AUTHOR)
+            assert refusal.value.changed_at == copy.updated_at
+    assert copy.save(NEW, expected=["1-other", "3-decade"], title=Title("New")).version == 4
+    assert copy.publish(article, NEW, expected=["3-decade"]).version == 7
+
+
+def test_nobody_but_the_author_publishes_it() -> None:
+    with pytest.raises(NotTheAuthor):
+        a_working_copy(based_on=6).publish(an_article(), replace(NEW, by=12))
