@@ -7,6 +7,7 @@ they are made of, are imported from `blog.adapters` by whoever wants them.
 from blog.application.accounts import Accounts
 from blog.application.authenticating import Authenticating
 from blog.application.ports import AccessToken
+from blog.application.previewing import Previewing
 from blog.application.publishing import Publishing
 from blog.application.queries import (
     AccountView,
@@ -16,6 +17,9 @@ from blog.application.queries import (
     ProfileView,
     UserQueries,
 )
+from blog.application.remembering import Remembering
+from blog.application.revising import Revising
+from blog.application.reworking import Reworking
 from blog.domain.articles import Content, Title
 from blog.domain.errors import (
     BlogError,
@@ -23,6 +27,7 @@ from blog.domain.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    Stale,
     Unauthenticated,
     Unavailable,
 )
@@ -47,8 +52,13 @@ __all__ = [
     "NewPassword",
     "NotFound",
     "Password",
+    "Previewing",
     "ProfileView",
     "Publishing",
+    "Remembering",
+    "Revising",
+    "Reworking",
+    "Stale",
     "Title",
     "Unauthenticated",
     "Unavailable",

@@ -47,6 +47,6 @@ class Accounts:
             if not await self.hasher.verify(password, user.password_hash):
                 raise WrongPassword
             async with self.transaction() as tx:
-                await tx.users.remove(actor)
+                await tx.users.remove(actor, at=self.now())
         except UserNotFound:
             raise InvalidToken from None

@@ -4,14 +4,19 @@ Every promise is checked by the contract suite against each adapter. Unless a me
 adapter cannot do for the moment (a database that is away) is `Unavailable`. An id is positive and fits in 63 bits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
-from blog.domain.articles import Article
+from blog.domain.articles import Article, Content, Rendition
+from blog.domain.previews import Preview
+from blog.domain.revisions import Change, Revision
+from blog.domain.slugs import Slug
 from blog.domain.users import Password, User, Username
+from blog.domain.working_copies import WorkingCopy
 
 Clock = Callable[[], datetime]
 """The present moment, in UTC."""
@@ -32,31 +37,116 @@ class Users(Protocol):
     async def named(self, username: Username) -> User:
         """The user with this name, in whatever case. Raises `UserNotFound`."""
 
-    async def remove(self, user_id: int) -> None:
-        """Forget the user and all that it wrote. Raises `UserNotFound`."""
+    async def remove(self, user_id: int, *, at: datetime) -> None:
+        """Forget the user and all that it wrote.
+
+        Slugs that were public at that moment stay taken. Raises `UserNotFound`.
+        """
 
 
 class Articles(Protocol):
-    """The articles, within one transaction."""
+    """The articles and their revisions, within one transaction."""
 
     async def next_id(self) -> int:
         """An id that no article has, had or will be given again, whether or not the transaction succeeds."""
 
-    async def add(self, article: Article) -> None:
-        """Keep a new article. Raises `InvalidToken` where its author, and so its token, is gone."""
+    async def reserve(self, article: Article, *, at: datetime) -> Slug:
+        """The slug of an article that is out, or the same with a number behind it where it is taken.
 
-    async def get(self, article_id: int, *, actor: int) -> Article:
-        """The article, which nobody else can change until the transaction ends.
-
-        Raises `ArticleNotFound`, also where the actor may not read it, and without having held it then: neither
-        the time that takes nor a lock tells of somebody else's draft.
+        It is this article's from then on, for ever. Taken is what another has, or had while it was out, also where
+        it came out by itself since it was saved. What is to come takes nothing: nobody learns of it. Two that ask at
+        once are given two.
         """
 
-    async def save(self, article: Article) -> None:
-        """Keep the changed article in place of what `get` gave."""
+    async def add(self, article: Article, revision: Revision) -> None:
+        """Keep a new article and its first revision. Raises `InvalidToken` where its author is gone."""
+
+    async def get(self, article_id: int, *, actor: int, at: datetime) -> Article:
+        """The article, which nobody else can change until the transaction ends.
+
+        One that came out by itself since it was saved has taken its address by then: its slug, or, where another
+        was out with that before it, its slug with its id behind.
+
+        Raises `ArticleNotFound`, also where the actor may not read it at that moment, and without having held it
+        then: neither the time that takes nor a lock tells of what is hidden.
+        """
+
+    async def look(self, article_id: int, *, actor: int, at: datetime) -> Article:
+        """The article as it was saved, without holding it. Raises as `get` does."""
+
+    async def save(self, article: Article, revision: Revision) -> None:
+        """Keep the changed article in place of what `get` gave, and add the revision."""
 
     async def remove(self, article_id: int) -> None:
-        """Forget the article that `get` gave."""
+        """Forget the article that `get` gave and all that belongs to it, but for its slugs: they stay taken."""
+
+    async def revision(self, article_id: int, version: int) -> Revision:
+        """What the article was. Raises `RevisionNotFound`."""
+
+    async def changes(self, article_id: int, *, skip: int, limit: int) -> Sequence[Change]:
+        """At most `limit` changes after the first `skip`, the newest first."""
+
+
+class WorkingCopies(Protocol):
+    """The working copies of articles that were got, within one transaction."""
+
+    async def get(self, article_id: int) -> WorkingCopy:
+        """The working copy. Raises `WorkingCopyNotFound`."""
+
+    async def save(self, copy: WorkingCopy) -> None:
+        """Keep the copy, in place of the one before if there is one."""
+
+    async def remove(self, article_id: int) -> None:
+        """Forget the copy. Raises `WorkingCopyNotFound`."""
+
+
+class Previews(Protocol):
+    """The previews of articles, within one transaction."""
+
+    async def add(self, preview: Preview) -> None:
+        """Keep a new preview, and forget those of its article that have expired when it begins."""
+
+    async def of(self, article_id: int, *, at: datetime) -> Sequence[Preview]:
+        """The previews of an article that have not expired, the newest first."""
+
+    async def remove(self, article_id: int, preview_id: int) -> None:
+        """Forget the preview. Raises `PreviewNotFound`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a request was answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestKey:
+    """By what a request is known when it comes again (the header Idempotency-Key, an IETF draft).
+
+    `fingerprint` tells whether it is the same request; the others whose it is.
+    """
+
+    caller: int
+    route: str
+    key: str
+    fingerprint: bytes
+
+
+class Replies(Protocol):
+    """The replies that were given, within one transaction."""
+
+    async def claim(self, request: RequestKey, *, since: datetime) -> Reply | None:
+        """The reply that was given to this request at that moment or later; or nobody else gives one until the end.
+
+        Raises `StillRunning` at once where another transaction has the claim, `KeyReused` where the reply was to
+        another request with the same key.
+        """
+
+    async def keep(self, request: RequestKey, reply: Reply, *, at: datetime) -> None:
+        """Remember the reply to the request that was claimed."""
 
 
 class Transaction(Protocol):
@@ -75,6 +165,15 @@ class Transaction(Protocol):
     @property
     def articles(self) -> Articles: ...
 
+    @property
+    def working_copies(self) -> WorkingCopies: ...
+
+    @property
+    def previews(self) -> Previews: ...
+
+    @property
+    def replies(self) -> Replies: ...
+
     async def __aenter__(self) -> Self: ...
 
     async def __aexit__(
@@ -82,7 +181,7 @@ class Transaction(Protocol):
     ) -> None: ...
 
 
-TransactionFactory = Callable[[], Transaction]
+TransactionFactory = Callable[[], AbstractAsyncContextManager[Transaction]]
 
 
 class PasswordHasher(Protocol):
@@ -116,6 +215,30 @@ class AccessTokens(Protocol):
 
     def subject(self, token: str) -> int:
         """The id of the user the token was issued for. Raises `InvalidToken`."""
+
+
+class PreviewTokens(Protocol):
+    """Signs the tokens of previews and reads them back."""
+
+    def issue(self, preview: Preview) -> str:
+        """A token that stands for the preview until it expires."""
+
+    def read(self, token: str) -> int:
+        """The id of the preview. Raises `PreviewNotFound`."""
+
+
+class Markdown(Protocol):
+    """Makes HTML of Markdown."""
+
+    async def render(self, content: Content) -> Rendition:
+        """What CommonMark makes of it, with tables, footnotes and fenced code; nothing in it can run.
+
+        Off the event loop. Raises `TooHardToRender` where it takes too long.
+        """
+
+
+Transliterate = Callable[[str], str]
+"""ASCII that reads as the text does, as far as there is such a thing."""
 
 
 class Readiness(Protocol):

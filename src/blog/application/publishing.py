@@ -1,52 +1,114 @@
 """Writing articles and publishing them."""
 
+import secrets
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Unpack
 
-from blog.application.ports import Clock, TransactionFactory
+from blog.application.ports import Clock, Markdown, Transaction, TransactionFactory, Transliterate
 from blog.application.queries import ArticleView
-from blog.domain.articles import Article, Content, Title
+from blog.domain.articles import Article, Changes, Content, Manuscript, Note, Rest, Stamp, Status, Title, divide
+from blog.domain.revisions import Revision
+from blog.domain.slugs import Slug
+
+
+def new_edition() -> str:
+    """A name for a version that no other has: 48 bits at random."""
+    return secrets.token_hex(6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publishing:
-    """What an author does with an article."""
+    """What an author does with an article.
+
+    `expected` are the editions (`ArticleView.edition`) that a change was made for; where the article has another by
+    now, that is `EditedMeanwhile`, and nothing was done. `note` says what a change is for.
+    """
 
     transaction: TransactionFactory
+    markdown: Markdown
     now: Clock
+    transliterate: Transliterate = str
+    edition: Callable[[], str] = new_edition
 
-    async def write(self, *, actor: int, title: Title, content: Content, published: bool = False) -> ArticleView:
-        """Write an article, as a draft unless told otherwise. Raises `InvalidToken` where the actor is gone."""
+    async def write(
+        self, *, actor: int, title: Title, content: Content, note: Note | None = None, **rest: Unpack[Rest]
+    ) -> ArticleView:
+        """Write an article, as a draft unless told otherwise.
+
+        Raises `InvalidToken` where the actor is gone, `Contradiction`, `TooHardToRender`.
+        """
+        text, publication = divide(rest)
+        manuscript = Manuscript(title=title, content=content, **text)
+        rendition = await self.markdown.render(content)
+        slug = rest.get("slug") or Slug.of(self.transliterate(title))
         async with self.transaction() as tx:
+            stamp = Stamp(by=actor, at=self.now(), edition=self.edition())
             article = Article.write(
+                stamp,
                 id=await tx.articles.next_id(),
-                title=title,
-                content=content,
-                published=published,
-                author_id=actor,
-                at=self.now(),
+                manuscript=manuscript,
+                rendition=rendition,
+                slug=slug,
+                publication=publication,
             )
-            await tx.articles.add(article)
-        return ArticleView.of(article)
+            article = await addressed(tx, article, stamp)
+            await tx.articles.add(article, Revision.of(article, by=actor, note=note))
+        return ArticleView.of(article, viewer=actor, at=stamp.at)
 
     async def edit(
         self,
         *,
         actor: int,
         article: int,
-        title: Title | None = None,
-        content: Content | None = None,
-        published: bool | None = None,
+        expected: Collection[str] | None = None,
+        note: Note | None = None,
+        **changes: Unpack[Changes],
     ) -> ArticleView:
-        """Change what is given and nothing else. Raises `ArticleNotFound`, `NotTheAuthor`."""
-        async with self.transaction() as tx:
-            before = await tx.articles.get(article, actor=actor)
-            after = before.edit(by=actor, at=self.now(), title=title, content=content, published=published)
-            if after is not before:
-                await tx.articles.save(after)
-        return ArticleView.of(after)
+        """Change what is given and nothing else.
 
-    async def delete(self, *, actor: int, article: int) -> None:
-        """Delete the article. Raises `ArticleNotFound`, `NotTheAuthor`."""
+        Raises `ArticleNotFound`, `NotTheAuthor`, `EditedMeanwhile`, `Contradiction`, `TooHardToRender`.
+        """
+        rendition = await self.markdown.render(changes["content"]) if "content" in changes else None
         async with self.transaction() as tx:
-            (await tx.articles.get(article, actor=actor)).check_changeable_by(actor)
+            before = await tx.articles.get(article, actor=actor, at=self.now())
+            # After any wait for it, or moments would not be in the order of the changes.
+            stamp = Stamp(by=actor, at=self.now(), edition=self.edition())
+            after = before.edit(stamp, expected=expected, rendition=rendition, **changes)
+            after = await saved(tx, before, after, stamp, note)
+        return ArticleView.of(after, viewer=actor, at=stamp.at)
+
+    async def archive(
+        self, *, actor: int, article: int, expected: Collection[str] | None = None, note: Note | None = None
+    ) -> ArticleView:
+        """Put the article away. Raises `ArticleNotFound`, `NotTheAuthor`, `EditedMeanwhile`."""
+        async with self.transaction() as tx:
+            before = await tx.articles.get(article, actor=actor, at=self.now())
+            # After any wait for it, or moments would not be in the order of the changes.
+            stamp = Stamp(by=actor, at=self.now(), edition=self.edition())
+            after = await saved(tx, before, before.archive(stamp, expected=expected), stamp, note)
+        return ArticleView.of(after, viewer=actor, at=stamp.at)
+
+    async def delete(self, *, actor: int, article: int, expected: Collection[str] | None = None) -> None:
+        """Delete the article. Raises `ArticleNotFound`, `NotTheAuthor`, `EditedMeanwhile`."""
+        async with self.transaction() as tx:
+            at = self.now()
+            found = await tx.articles.get(article, actor=actor, at=at)
+            found.check_changeable_by(actor, at=at, expected=expected)
             await tx.articles.remove(article)
+
+
+async def saved(tx: Transaction, before: Article, after: Article, stamp: Stamp, note: Note | None = None) -> Article:
+    """The article as it is kept after a change, unless nothing was changed."""
+    if after is before:
+        return before
+    after = await addressed(tx, after, stamp)
+    await tx.articles.save(after, Revision.of(after, by=stamp.by, before=before, note=note))
+    return after
+
+
+async def addressed(tx: Transaction, article: Article, stamp: Stamp) -> Article:
+    """The article, with its address taken if it is out."""
+    if article.address == article.slug or article.status(stamp.at) is not Status.PUBLISHED:
+        return article
+    return article.settle(await tx.articles.reserve(article, at=stamp.at))
