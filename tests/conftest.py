@@ -33,10 +33,11 @@ async def client(app: ASGIApp, container: Container) -> AsyncIterator[httpx.Asyn
 
 
 @pytest.fixture
-def storage(container: Container) -> Storage:
+def storage(container: Container, clock: Clock) -> Storage:
     """What the blog under test is kept in."""
     return Storage(
         transaction=container.transaction,
         articles=container.article_queries(),
         users=container.user_queries(),
+        clock=clock,
     )

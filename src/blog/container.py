@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from anyascii import anyascii
 from dependency_injector import containers, providers
 from sqlalchemy import make_url
 
@@ -16,6 +17,7 @@ from blog.adapters.database import (
 )
 from blog.adapters.database.schema import DatabaseReadiness, Schema, SchemaBehind, SchemaState
 from blog.adapters.embedded_postgres import CONNECTIONS, EmbeddedPostgresError, embedded_postgres
+from blog.adapters.markdown import RustMarkdown
 from blog.adapters.memory import (
     MemoryArticleQueries,
     MemoryReadiness,
@@ -24,10 +26,14 @@ from blog.adapters.memory import (
     MemoryUserQueries,
 )
 from blog.adapters.passwords import BcryptHasher
-from blog.adapters.tokens import JwtAccessTokens
+from blog.adapters.tokens import JwtAccessTokens, JwtPreviewTokens
 from blog.application.accounts import Accounts
 from blog.application.authenticating import Authenticating
+from blog.application.previewing import Previewing
 from blog.application.publishing import Publishing
+from blog.application.remembering import Remembering
+from blog.application.revising import Revising
+from blog.application.reworking import Reworking
 from blog.settings import Settings
 
 __all__ = [
@@ -61,7 +67,7 @@ class Container(containers.DeclarativeContainer):
     schema = providers.Singleton(Schema)
     readiness = providers.Singleton(DatabaseReadiness, database, schema)
     transaction = providers.Factory(DatabaseTransaction, database)
-    article_queries = providers.Singleton(DatabaseArticleQueries, database)
+    article_queries = providers.Singleton(DatabaseArticleQueries, database, now)
     user_queries = providers.Singleton(DatabaseUserQueries, database)
 
     hasher = providers.Singleton(BcryptHasher)
@@ -73,11 +79,28 @@ class Container(containers.DeclarativeContainer):
         now=now,
     )
 
+    preview_tokens = providers.Singleton(
+        JwtPreviewTokens, key=settings.provided.secret_key, algorithm=settings.provided.algorithm
+    )
+    markdown = providers.Singleton(RustMarkdown)
+
     accounts = providers.Singleton(Accounts, transaction=transaction.provider, hasher=hasher, now=now)
     authenticating = providers.Singleton(
         Authenticating, transaction=transaction.provider, users=user_queries, hasher=hasher, tokens=tokens
     )
-    publishing = providers.Singleton(Publishing, transaction=transaction.provider, now=now)
+    publishing = providers.Singleton(
+        Publishing,
+        transaction=transaction.provider,
+        markdown=markdown,
+        now=now,
+        transliterate=providers.Object(anyascii),
+    )
+    revising = providers.Singleton(Revising, transaction=transaction.provider, markdown=markdown, now=now)
+    reworking = providers.Singleton(Reworking, transaction=transaction.provider, markdown=markdown, now=now)
+    previewing = providers.Singleton(
+        Previewing, transaction=transaction.provider, articles=article_queries, tokens=preview_tokens, now=now
+    )
+    remembering = providers.Singleton(Remembering, transaction=transaction.provider, now=now)
 
 
 def in_memory(settings: Settings) -> Container:
@@ -87,7 +110,7 @@ def in_memory(settings: Settings) -> Container:
     container.store = store = providers.Singleton(MemoryStore)
     container.readiness.override(providers.Singleton(MemoryReadiness))
     container.transaction.override(providers.Factory(MemoryTransaction, store))
-    container.article_queries.override(providers.Singleton(MemoryArticleQueries, store))
+    container.article_queries.override(providers.Singleton(MemoryArticleQueries, store, container.now))
     container.user_queries.override(providers.Singleton(MemoryUserQueries, store))
     return container
 
@@ -95,6 +118,7 @@ def in_memory(settings: Settings) -> Container:
 async def close(container: Container) -> None:
     """Let go of what a container holds: threads and connections."""
     container.hasher().close()
+    container.markdown().close()
     if container.settings().database_url:
         await container.database().close()
 

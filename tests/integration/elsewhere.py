@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from blog.adapters.database import Database, DatabaseArticleQueries, DatabaseTra
 from blog.domain.articles import Article
 from blog.domain.errors import Unavailable
 from blog.domain.users import Email, User, Username
-from tests.builders import a_user, an_article
+from blog.testing.keeping import revision_of
+from tests.builders import NOON, Clock, a_user, an_article
 
 PATIENCE = 1.0
 CONNECTIONS = 2
@@ -100,17 +102,19 @@ async def keep_article(database: Database) -> Article:
     user = await keep_user(database)
     async with DatabaseTransaction(database) as tx:
         article = an_article(id=await tx.articles.next_id(), author_id=user.id)
-        await tx.articles.add(article)
+        await tx.articles.add(article, revision_of(article))
     return article
 
 
 async def edit(database: Database, article: Article) -> None:
     async with DatabaseTransaction(database) as tx:
-        await tx.articles.save(await tx.articles.get(article.id, actor=article.author_id))
+        before = await tx.articles.get(article.id, actor=article.author_id, at=NOON)
+        after = replace(before, version=before.version + 1)
+        await tx.articles.save(after, revision_of(after))
 
 
 async def read(database: Database) -> None:
-    await DatabaseArticleQueries(database).page(viewer=None, skip=0, limit=1)
+    await DatabaseArticleQueries(database, Clock()).page(viewer=None, skip=0, limit=1)
 
 
 async def wait_in_a_read(database: Database) -> None:

@@ -7,6 +7,7 @@ from blog import Accounts, BlogError, Content, Email, NewPassword, Publishing, T
 from blog.adapters.database import JoinedTransaction
 from blog.container import Container
 from blog.domain.articles import ArticleNotFound
+from blog.domain.slugs import Slug
 from tests.builders import Clock
 
 
@@ -27,7 +28,9 @@ async def test_what_a_use_case_did_stays_or_goes_with_the_whole(container: Conta
             async with engine.begin() as connection:
                 # A table of the service's own; of this transaction alone, to leave the tests' database as it was.
                 await connection.execute(text("CREATE TEMPORARY TABLE paid (article bigint) ON COMMIT DROP"))
-                publishing = Publishing(transaction=lambda: JoinedTransaction(connection), now=clock)
+                publishing = Publishing(
+                    transaction=lambda: JoinedTransaction(connection), markdown=container.markdown(), now=clock
+                )
                 article = await publishing.write(actor=ada.id, title=Title("T"), content=Content("C"), published=True)
                 await connection.execute(text("INSERT INTO paid VALUES (:article)"), {"article": article.id})
                 with pytest.raises(ArticleNotFound):
@@ -38,7 +41,7 @@ async def test_what_a_use_case_did_stays_or_goes_with_the_whole(container: Conta
             with pytest.raises(ArticleNotFound):
                 await queries.get(article.id, viewer=ada.id)
         else:
-            assert await queries.get(article.id, viewer=None) == article
+            assert await queries.get(Slug(article.slug), viewer=ada.id) == article
 
 
 async def test_a_refusal_undoes_its_own_part_alone(container: Container, clock: Clock) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +27,10 @@ from sqlalchemy.pool import NullPool
 from blog.adapters.database import Database, schema
 from blog.adapters.database.schema import Schema, SchemaBehind, SchemaState
 from blog.adapters.database.tables import metadata
+from blog.application.queries import RenderedArticleView
 from blog.container import Container, close
+from blog.domain.articles import ArticleNotFound, Content
+from blog.domain.slugs import Slug
 from blog.entrypoints.http.app import build
 from blog.settings import Settings
 from tests.builders import Clock
@@ -41,6 +45,7 @@ REVISIONS = list(SCRIPTS.walk_revisions())[::-1]
 # What each migration was when it landed. Databases have applied it, and will not again.
 LANDED = {
     "0001": "1dfa5da96ac08f74825d3ea8b69e243810cd1673b5d364071411d3245db51f70",
+    "0002": "ce7583da87bb6910f4aed23b1cd0bffa40956da031fc0b271c732afc5700b734",
 }
 
 # Rows for each revision, over which the later ones are applied: at least one in every table that it makes.
@@ -50,6 +55,19 @@ ROWS: dict[str, list[str]] = {
         " VALUES ('Ada@x', 'ada@x', 'Ada', 'ada', 'hash', now(), now())",
         "INSERT INTO articles (title, content, published, author_id, created_at, updated_at)"
         " SELECT 'Title', 'Content', true, id, now(), now() FROM users",
+    ],
+    "0002": [
+        "INSERT INTO articles (title, content, tags, content_html, excerpt, word_count, tag_keys, author_id, slug,"
+        " featured, publish_at, version, edition, text_version, created_at, updated_at)"
+        " SELECT 'Later', 'Content', '{Tag}', '<p>', '', 1, '{tag}', id, 'later', true, now() + '1 day', 1, '1-a', 1,"
+        " now(), now() FROM users",
+        "INSERT INTO working_copies (article_id, based_on, title, content, tags, content_html, excerpt, word_count,"
+        " version, edition, updated_at)"
+        " SELECT id, 1, 'New', 'Content', '{}', '<p>', '', 1, 1, '1-b', now() FROM articles",
+        "INSERT INTO previews (id, article_id, of, created_at, expires_at)"
+        " SELECT id, id, 'article', now(), now() FROM articles",
+        "INSERT INTO replies (caller, route, key, fingerprint, status, headers, body, at)"
+        " SELECT id, 'POST /articles', 'key', '', 201, '{}', '', now() FROM users",
     ],
 }
 
@@ -174,6 +192,94 @@ async def test_up_and_down_and_up_again_with_rows(empty: URL) -> None:
 
     upgrade(empty)
     assert await query(empty, "SELECT * FROM alembic_version") == [Schema().head]
+
+
+TITLES = [
+    "On engines",
+    "Ünïcode & Straße!",
+    "Под снегом",
+    "42",
+    "…",
+    "new",
+    "-a--b-",
+    "x" * 200,
+    "x" * 79 + " y",
+    "İIK\u0131\u212a",
+    "Title",
+    "Title",
+]
+
+
+async def test_what_was_written_before_there_were_slugs_is_found_as_it_was(
+    empty: URL, behind: Container, clock: Clock
+) -> None:
+    upgrade(empty, "0001")
+    await execute(empty, ROWS["0001"][0])
+    for number, title in enumerate(TITLES):
+        await execute(
+            empty,
+            "INSERT INTO articles (title, content, published, author_id, created_at, updated_at)"  # noqa: S608
+            f" SELECT '{title}', E'\\n<b>Some</b> \\n\\n words & more\\n', {number % 3 > 0}, id,"
+            f" timestamptz '2020-01-01' + {number} * interval '1 day', '2021-01-01' FROM users",
+        )
+    (author,) = await query(empty, "SELECT id FROM users")
+    before = await query(empty, "SELECT published FROM articles ORDER BY id")
+    clock.moment = datetime.now(UTC)
+
+    for _ in range(2):
+        upgrade(empty)
+        queries = behind.article_queries()
+        everything = (await queries.page(viewer=author, skip=0, limit=100)).articles[::-1]
+        assert [article.title for article in everything] == TITLES
+        assert [article.published for article in everything] == before
+        assert len({article.slug for article in everything}) == len(TITLES)
+        public = (await queries.page(viewer=None, skip=0, limit=100)).articles[::-1]
+        assert [article.id for article in public] == [article.id for article in everything if article.published]
+        for article in everything:
+            assert Slug(article.slug).endswith(f"-{article.id}")
+            assert article.published_at == article.publish_at == (article.created_at if article.published else None)
+            assert (article.summary, article.word_count) == ("<b>Some</b> words & more", 4)
+            assert (article.tags, article.featured, article.version) == ([], False, 1)
+            shown = await queries.get(article.id, viewer=author, html=True)
+            assert isinstance(shown, RenderedArticleView)
+            assert shown.content_html == "<pre>\n&lt;b&gt;Some&lt;/b&gt; \n\n words &amp; more\n</pre>"
+            async with behind.transaction() as tx:
+                kept = await tx.articles.get(article.id, actor=author, at=clock())
+                revision = await tx.articles.revision(article.id, 1)
+            assert revision.manuscript == kept.manuscript
+            assert (revision.by, revision.at, revision.changed) == (author, article.updated_at, ())
+            if article.published:
+                assert (await queries.get(Slug(article.slug), viewer=None)).id == article.id
+            else:
+                with pytest.raises(ArticleNotFound):
+                    await queries.get(Slug(article.slug), viewer=None)
+        downgrade(empty)
+        assert await query(empty, "SELECT published FROM articles ORDER BY id") == before
+
+    # Whoever goes on with it goes on as with any other.
+    upgrade(empty)
+    publishing = behind.publishing()
+    for article in everything:
+        edited = await publishing.edit(actor=author, article=article.id, content=Content("*New*"), published=True)
+        assert (edited.slug, edited.version) == (article.slug, 2)
+        assert (await queries.get(Slug(edited.slug), viewer=None)).summary == "New"
+
+
+async def test_taking_it_back_shows_nothing_that_is_hidden(empty: URL) -> None:
+    upgrade(empty)
+    await execute(empty, *ROWS["0001"][:1])
+    moments = ("NULL, NULL", "now(), NULL", "now(), now() + '1 day'", "now() + '1 day', NULL", "now(), now()")
+    columns = "publish_at, unpublish_at, title, content, content_html, excerpt, slug, edition, tags, tag_keys"
+    for number, moment in enumerate(moments):
+        await execute(
+            empty,
+            f"INSERT INTO articles ({columns}, word_count, version, text_version, featured, author_id, created_at,"  # noqa: S608
+            f" updated_at) SELECT {moment}, '{number}', '', '', '', '', '', '{{}}', '{{}}', 1, 1, 1, true, id, now(),"
+            " now() FROM users",
+        )
+    downgrade(empty, "0001")
+    published = "SELECT title FROM articles WHERE published ORDER BY title"
+    assert await query(empty, published) == ["1", "2"]
 
 
 async def test_they_make_what_the_code_knows(migrated: URL, empty: URL) -> None:
@@ -301,10 +407,10 @@ async def test_alembics_own_command_works_in_a_clone(empty: URL) -> None:
 
 
 @pytest.fixture
-async def behind(empty: URL) -> AsyncIterator[Container]:
+async def behind(empty: URL, clock: Clock) -> AsyncIterator[Container]:
     """The blog on a database without any table."""
     address = empty.render_as_string(hide_password=False)
-    container = quick(lambda settings: Container(settings=settings), Clock(), DATABASE_URL=address)
+    container = quick(lambda settings: Container(settings=settings), clock, DATABASE_URL=address)
     yield container
     await close(container)
 

@@ -5,16 +5,66 @@ Needs pytest and pytest-asyncio, the package's extra `testing`. Bind the contrac
     class TestMyStorage(StorageContract):
         @pytest_asyncio.fixture
         async def storage(self) -> AsyncIterator[Storage]:
-            ...  # empty at the start of each test
-            yield Storage(transaction=..., articles=..., users=...)
+            clock = Clock()
+            ...  # empty at the start of each test; the queries look at that clock
+            yield Storage(transaction=..., articles=..., users=..., clock=clock)
 """
 
 import pytest
 
 # So that a broken promise shows what was promised and what was found.
-pytest.register_assert_rewrite("blog.testing.storage")
+pytest.register_assert_rewrite(
+    *(
+        f"blog.testing.{noun}"
+        for noun in (
+            "articles",
+            "keeping",
+            "previews",
+            "replies",
+            "revisions",
+            "slugs",
+            "transactions",
+            "users",
+            "visibility",
+            "working_copies",
+        )
+    )
+)
 
-from blog.testing.builders import NOON, Clock, a_user, an_article  # noqa: E402
-from blog.testing.storage import Storage, StorageContract  # noqa: E402
+from blog.testing.builders import (  # noqa: E402
+    NOON,
+    Clock,
+    PlainMarkdown,
+    a_change,
+    a_draft,
+    a_manuscript,
+    a_preview,
+    a_rendition,
+    a_reply,
+    a_request,
+    a_revision,
+    a_user,
+    a_working_copy,
+    an_article,
+)
+from blog.testing.keeping import Storage  # noqa: E402
+from blog.testing.storage import StorageContract  # noqa: E402
 
-__all__ = ["NOON", "Clock", "Storage", "StorageContract", "a_user", "an_article"]
+__all__ = [
+    "NOON",
+    "Clock",
+    "PlainMarkdown",
+    "Storage",
+    "StorageContract",
+    "a_change",
+    "a_draft",
+    "a_manuscript",
+    "a_preview",
+    "a_rendition",
+    "a_reply",
+    "a_request",
+    "a_revision",
+    "a_user",
+    "a_working_copy",
+    "an_article",
+]

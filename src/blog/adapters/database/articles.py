@@ -1,18 +1,60 @@
-"""Articles as rows."""
+"""Articles and their revisions as rows."""
 
-from collections.abc import Awaitable, Callable
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import fields
+from datetime import datetime
+from itertools import chain
 from typing import Any
 
-from sqlalchemy import CursorResult, Row, Sequence, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    CursorResult,
+    Row,
+    Select,
+    String,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy import Sequence as DatabaseSequence
+from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.dml import ReturningInsert
 
 from blog.adapters.database.engine import violated_constraint
-from blog.adapters.database.tables import VISIBLE, articles
-from blog.domain.articles import Article, ArticleNotFound, Content, Title
+from blog.adapters.database.tables import SLUG, VISIBLE, articles, came_out, revisions, slugs
+from blog.application.queries import columns
+from blog.domain.articles import (
+    SOON,
+    AltText,
+    Article,
+    ArticleNotFound,
+    Content,
+    Manuscript,
+    Note,
+    Rendition,
+    Summary,
+    Title,
+    WebAddress,
+)
+from blog.domain.errors import Unavailable
+from blog.domain.revisions import Change, Revision, RevisionNotFound
+from blog.domain.slugs import Slug
+from blog.domain.tags import Tags
 from blog.domain.users import InvalidToken
 
-NEXT_ID = select(Sequence("articles_id_seq").next_value())
-BY_ID_LOCKED = select(articles).where(articles.c.id == bindparam("id"), VISIBLE).with_for_update()
+TRIES = 10
+"""How many slugs with a number at random are tried, after those with a small one."""
+
+
+NEXT_ID = select(DatabaseSequence("articles_id_seq").next_value())
+BY_ID = select(articles).where(articles.c.id == bindparam("id"), VISIBLE)
+BY_ID_LOCKED = BY_ID.with_for_update()
 ADD = insert(articles)
 SAVE = (
     update(articles)
@@ -20,6 +62,45 @@ SAVE = (
     .values({column: bindparam(column.name) for column in articles.c if column is not articles.c.id})
 )
 REMOVE = delete(articles).where(articles.c.id == bindparam("id"))
+
+ADD_REVISION = insert(revisions)
+REVISION = select(revisions).where(
+    revisions.c.article_id == bindparam("id"), revisions.c.version == bindparam("version")
+)
+CHANGES = (
+    select(*(revisions.c[this.name] for this in fields(Change)))
+    .where(revisions.c.article_id == bindparam("id"))
+    .order_by(revisions.c.version.desc())
+    .offset(bindparam("skip"))
+    .limit(bindparam("limit"))
+)
+
+TAKEN = select(slugs.c.slug).where(slugs.c.slug == func.any(bindparam("slugs")))
+_OTHER = articles.alias("other")
+_FREE = select(bindparam("slug", type_=String), bindparam("id", type_=BigInteger)).where(
+    ~exists().where(_OTHER.c.slug == bindparam("slug"), came_out(_OTHER), _OTHER.c.id != bindparam("id"))
+)
+_TAKE = insert_or(slugs)
+
+
+def taking(free: Select[str, int]) -> ReturningInsert[Any]:
+    """Take a slug that is free, or one's own, and answer it."""
+    own = slugs.c.article_id == _TAKE.excluded.article_id
+    new = _TAKE.from_select([slugs.c.slug, slugs.c.article_id], free)
+    # To set what it is already has it answered.
+    kept = {"article_id": _TAKE.excluded.article_id}
+    return new.on_conflict_do_update(index_elements=[slugs.c.slug], set_=kept, where=own).returning(slugs.c.slug)
+
+
+TAKE = taking(_FREE)
+# Who came out by itself has to itself what others that did so later cannot have.
+TAKE_BY_ITSELF = taking(select(bindparam("slug", type_=String), bindparam("id", type_=BigInteger)))
+SETTLE = (
+    update(articles)
+    .where(articles.c.id == bindparam("article_id"))
+    .values(slug=bindparam("its"), address=bindparam("its"))
+)
+ITS_SLUG = select(SLUG).where(articles.c.id == bindparam("id"))
 
 
 class DatabaseArticles:
@@ -29,34 +110,76 @@ class DatabaseArticles:
     async def next_id(self) -> int:
         return int((await self._execute(NEXT_ID)).scalar_one())
 
-    async def add(self, article: Article) -> None:
+    async def reserve(self, article: Article, *, at: datetime) -> Slug:
+        wanted, given = article.slug, {"id": article.id, "at": at + SOON}
+        if await self._take(TAKE, wanted, given):
+            return wanted
+        # Numbers in a row, and where those are many already, some that hardly anybody else has.
+        numbers = chain(range(2, 10), (secrets.randbelow(10**6) + 10 for _ in range(TRIES)))
+        slugs = [wanted.numbered(number) for number in numbers]
+        taken = set((await self._execute(TAKEN, {"slugs": slugs})).scalars())
+        for slug in slugs:
+            if slug not in taken and await self._take(TAKE, slug, given):
+                return slug
+        raise Unavailable
+
+    async def _take(self, statement: ReturningInsert[Any], slug: Slug, given: dict[str, Any]) -> bool:
+        return (await self._execute(statement, {"slug": slug, **given})).one_or_none() is not None
+
+    async def _settle(self, article: Article, at: datetime) -> Article:
+        """The article, with its address taken if it came out by itself."""
+        at += SOON
+        if not article.came_out(at):
+            return article
+        given = {"id": article.id, "at": at}
+        slug = Slug((await self._execute(ITS_SLUG, given)).scalar_one())
+        if not await self._take(TAKE_BY_ITSELF, slug, {"id": article.id}):
+            slug = await self.reserve(article, at=at)
+        await self._execute(SETTLE, {"article_id": article.id, "its": slug})
+        return article.settle(slug)
+
+    async def add(self, article: Article, revision: Revision) -> None:
         try:
             await self._execute(ADD, row_of(article))
         except IntegrityError as error:
             if violated_constraint(error) == "fk_articles_author_id":
                 raise InvalidToken from None
             raise
+        await self._execute(ADD_REVISION, revision_row(revision))
 
-    async def get(self, article_id: int, *, actor: int) -> Article:
-        return article_of((await self._execute(BY_ID_LOCKED, {"id": article_id, "viewer": actor})).one_or_none())
+    async def get(self, article_id: int, *, actor: int, at: datetime) -> Article:
+        found = await self._execute(BY_ID_LOCKED, {"id": article_id, "viewer": actor, "at": at})
+        return await self._settle(article_of(found.one_or_none()), at)
 
-    async def save(self, article: Article) -> None:
+    async def look(self, article_id: int, *, actor: int, at: datetime) -> Article:
+        found = await self._execute(BY_ID, {"id": article_id, "viewer": actor, "at": at})
+        return article_of(found.one_or_none())
+
+    async def save(self, article: Article, revision: Revision) -> None:
         row = row_of(article)
         await self._execute(SAVE, {"article_id": row.pop("id"), **row})
+        await self._execute(ADD_REVISION, revision_row(revision))
 
     async def remove(self, article_id: int) -> None:
         await self._execute(REMOVE, {"id": article_id})
 
+    async def revision(self, article_id: int, version: int) -> Revision:
+        row = (await self._execute(REVISION, {"id": article_id, "version": version})).one_or_none()
+        if row is None:
+            raise RevisionNotFound
+        return Revision(manuscript=manuscript_of(row), **change_of(row))
+
+    async def changes(self, article_id: int, *, skip: int, limit: int) -> Sequence[Change]:
+        rows = await self._execute(CHANGES, {"id": article_id, "skip": skip, "limit": limit})
+        return [Change(**change_of(row)) for row in rows]
+
 
 def row_of(article: Article) -> dict[str, Any]:
     return {
-        "id": article.id,
-        "title": article.title,
-        "content": article.content,
-        "published": article.published,
-        "author_id": article.author_id,
-        "created_at": article.created_at,
-        "updated_at": article.updated_at,
+        **columns(article),
+        "tag_keys": [tag.key for tag in article.manuscript.tags],
+        "content_html": article.rendition.html,
+        "text_version": article.text_version,
     }
 
 
@@ -65,10 +188,52 @@ def article_of(row: Row[Any] | None) -> Article:
         raise ArticleNotFound
     return Article(
         id=row.id,
-        title=Title(row.title),
-        content=Content(row.content),
-        published=row.published,
         author_id=row.author_id,
+        manuscript=manuscript_of(row),
+        rendition=rendition_of(row),
+        slug=Slug(row.slug),
+        address=None if row.address is None else Slug(row.address),
+        featured=row.featured,
+        publish_at=row.publish_at,
+        unpublish_at=row.unpublish_at,
+        published_at=row.published_at,
+        version=row.version,
+        edition=row.edition,
+        text_version=row.text_version,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def manuscript_row(manuscript: Manuscript) -> dict[str, Any]:
+    return {this.name: getattr(manuscript, this.name) for this in fields(manuscript)}
+
+
+def manuscript_of(row: Row[Any]) -> Manuscript:
+    return Manuscript(
+        title=Title(row.title),
+        content=Content(row.content),
+        summary=None if row.summary is None else Summary(row.summary),
+        tags=Tags(row.tags),
+        cover_image_url=None if row.cover_image_url is None else WebAddress(row.cover_image_url),
+        cover_image_alt=None if row.cover_image_alt is None else AltText(row.cover_image_alt),
+        canonical_url=None if row.canonical_url is None else WebAddress(row.canonical_url),
+    )
+
+
+def rendition_row(rendition: Rendition) -> dict[str, Any]:
+    return {"content_html": rendition.html, "excerpt": rendition.excerpt, "word_count": rendition.word_count}
+
+
+def rendition_of(row: Row[Any]) -> Rendition:
+    return Rendition(html=row.content_html, excerpt=row.excerpt, word_count=row.word_count)
+
+
+def revision_row(revision: Revision) -> dict[str, Any]:
+    change = {this.name: getattr(revision, this.name) for this in fields(Change)}
+    return change | {"changed": list(revision.changed)} | manuscript_row(revision.manuscript)
+
+
+def change_of(row: Row[Any]) -> dict[str, Any]:
+    change = {this.name: getattr(row, this.name) for this in fields(Change)}
+    return change | {"changed": tuple(row.changed), "note": None if row.note is None else Note(row.note)}

@@ -1,23 +1,39 @@
 """The tables, their constraints by name, and an index for every query."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     ForeignKey,
+    FromClause,
     Identity,
     Index,
+    Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
+    and_,
     bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    literal_column,
     or_,
+    text,
+    tuple_,
 )
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from blog.domain.articles import Title
+from blog.domain.articles import AltText, Note, Rendition, Summary, Title, WebAddress
+from blog.domain.slugs import Slug
 from blog.domain.users import Email, Username
 
 metadata = MetaData(
@@ -45,22 +61,163 @@ users = Table(
     UniqueConstraint("username_key"),
 )
 
+
+def manuscript() -> list[Column[Any]]:
+    """What somebody wrote, in whatever table it stands."""
+    return [
+        Column("title", String(Title.MAX), nullable=False),
+        Column("content", Text, nullable=False),
+        Column("summary", String(Summary.MAX), nullable=True),
+        Column("tags", ARRAY(Text), nullable=False),
+        Column("cover_image_url", String(WebAddress.MAX), nullable=True),
+        Column("cover_image_alt", String(AltText.MAX), nullable=True),
+        Column("canonical_url", String(WebAddress.MAX), nullable=True),
+    ]
+
+
+def rendition() -> list[Column[Any]]:
+    """What was made of that."""
+    return [
+        Column("content_html", Text, nullable=False),
+        Column("excerpt", String(Rendition.EXCERPT + 1), nullable=False),
+        Column("word_count", Integer, nullable=False),
+    ]
+
+
+def versioned() -> list[Column[Any]]:
+    """Which version it is, and since when."""
+    return [
+        Column("version", Integer, nullable=False),
+        Column("edition", String(32), nullable=False),
+        Column("updated_at", DateTime(timezone=True), nullable=False),
+    ]
+
+
 articles = Table(
     "articles",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("title", String(Title.MAX), nullable=False),
-    Column("content", Text, nullable=False),
-    Column("published", Boolean, nullable=False),
+    *manuscript(),
+    *rendition(),
+    Column("tag_keys", ARRAY(Text), nullable=False),
     Column("author_id", BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("slug", String(Slug.MAX), nullable=False),
+    Column("address", String(Slug.MAX), nullable=True),
+    Column("featured", Boolean, nullable=False),
+    Column("publish_at", DateTime(timezone=True), nullable=True),
+    Column("unpublish_at", DateTime(timezone=True), nullable=True),
+    Column("published_at", DateTime(timezone=True), nullable=True),
+    *versioned(),
+    Column("text_version", Integer, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("updated_at", DateTime(timezone=True), nullable=False),
     # The pages of a signed-in reader, of anybody, and the articles that leave with their author.
     Index(None, "created_at", "id"),
-    Index("ix_articles_published_created_at_id", "created_at", "id", postgresql_where=Column("published", Boolean)),
+    Index(
+        "ix_articles_publish_at_created_at_id",
+        "created_at",
+        "id",
+        postgresql_where=text("publish_at IS NOT NULL"),
+    ),
     Index(None, "author_id"),
+    Index("ix_articles_tag_keys", "tag_keys", postgresql_using="gin"),
+    # Those that are to come out, or came out, by themselves.
+    Index(
+        "ix_articles_coming_slug_publish_at_id",
+        "slug",
+        "publish_at",
+        "id",
+        postgresql_where=text("publish_at > updated_at AND address IS DISTINCT FROM slug"),
+    ),
 )
 
-# What anybody may read, and what a known reader may. Apart, so that each has its index.
-PUBLIC = articles.c.published
-VISIBLE = or_(articles.c.published, articles.c.author_id == bindparam("viewer"))
+# Nobody's once the article is gone, and never anybody else's. Taken before the article is there.
+slugs = Table(
+    "slugs",
+    metadata,
+    Column("slug", String(Slug.MAX, collation="C"), primary_key=True),
+    Column(
+        "article_id",
+        BigInteger,
+        ForeignKey("articles.id", ondelete="SET NULL", deferrable=True, initially="DEFERRED"),
+        nullable=True,
+    ),
+    Index(None, "article_id"),
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("article_id", BigInteger, ForeignKey("articles.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("by", BigInteger, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("note", String(Note.MAX), nullable=True),
+    Column("changed", ARRAY(Text), nullable=False),
+    *manuscript(),
+)
+
+working_copies = Table(
+    "working_copies",
+    metadata,
+    Column("article_id", BigInteger, ForeignKey("articles.id", ondelete="CASCADE"), primary_key=True),
+    Column("based_on", Integer, nullable=False),
+    *manuscript(),
+    *rendition(),
+    *versioned(),
+)
+
+previews = Table(
+    "previews",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("article_id", BigInteger, ForeignKey("articles.id", ondelete="CASCADE"), nullable=False),
+    Column("of", String(20), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index(None, "article_id"),
+)
+
+replies = Table(
+    "replies",
+    metadata,
+    Column("caller", BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("route", String(100), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index(None, "at"),
+)
+
+# What anybody may read at a moment, and what a known reader may. Apart, so that each has its index.
+PUBLIC = and_(
+    articles.c.publish_at.is_not(None),
+    articles.c.publish_at <= bindparam("at"),
+    or_(articles.c.unpublish_at.is_(None), articles.c.unpublish_at > bindparam("at")),
+)
+VISIBLE = or_(PUBLIC, articles.c.author_id == bindparam("viewer"))
+
+
+def came_out(table: FromClause) -> ColumnElement[bool]:
+    """Whether an article came out by itself since it was saved, and has not taken its address yet."""
+    c = table.c
+    return and_(c.publish_at > c.updated_at, c.address.is_distinct_from(c.slug), c.publish_at <= bindparam("at"))
+
+
+# Where an article is out: at its slug, with its id for a number if it came out by itself and another had that before.
+_OTHER = articles.alias("other")
+_TAKEN = or_(
+    exists().where(slugs.c.slug == articles.c.slug, slugs.c.article_id.is_distinct_from(articles.c.id)),
+    exists().where(
+        _OTHER.c.slug == articles.c.slug,
+        came_out(_OTHER),
+        tuple_(_OTHER.c.publish_at, _OTHER.c.id) < tuple_(articles.c.publish_at, articles.c.id),
+    ),
+)
+_NUMBER = literal_column("'-0'").concat(cast(articles.c.id, Text))
+_NUMBERED = func.rtrim(
+    func.left(articles.c.slug, literal_column(str(Slug.MAX)) - func.length(_NUMBER)), literal_column("'-'")
+).concat(_NUMBER)
+SLUG = case((and_(came_out(articles), _TAKEN), _NUMBERED), else_=articles.c.slug).label("slug")

@@ -9,7 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from blog.adapters.database.articles import DatabaseArticles
 from blog.adapters.database.engine import Database, naming_errors
+from blog.adapters.database.previews import DatabasePreviews
+from blog.adapters.database.replies import DatabaseReplies
 from blog.adapters.database.users import DatabaseUsers
+from blog.adapters.database.working_copies import DatabaseWorkingCopies
 from blog.domain.errors import Unavailable
 
 
@@ -24,6 +27,9 @@ class DatabaseTransaction:
         self._aborted = False
         self.users = DatabaseUsers(self.execute)
         self.articles = DatabaseArticles(self.execute)
+        self.working_copies = DatabaseWorkingCopies(self.execute)
+        self.previews = DatabasePreviews(self.execute)
+        self.replies = DatabaseReplies(self.execute)
 
     async def __aenter__(self) -> Self:
         with naming_errors():

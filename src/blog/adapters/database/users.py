@@ -1,13 +1,15 @@
 """Users as rows."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CursorResult, Row, Sequence, bindparam, delete, insert, select
+from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.exc import IntegrityError
 
 from blog.adapters.database.engine import violated_constraint
-from blog.adapters.database.tables import users
+from blog.adapters.database.tables import SLUG, articles, came_out, slugs, users
 from blog.domain.users import Email, EmailTaken, User, Username, UsernameTaken, UserNotFound
 
 NEXT_ID = select(Sequence("users_id_seq").next_value())
@@ -15,6 +17,16 @@ BY_ID = select(users).where(users.c.id == bindparam("id"))
 BY_NAME = select(users).where(users.c.username_key == bindparam("username_key"))
 ADD = insert(users)
 REMOVE = delete(users).where(users.c.id == bindparam("id"))
+LOCK = select(users.c.id).where(users.c.id == bindparam("id")).with_for_update()
+# What came out by itself has been public, and stays taken.
+SETTLE = (
+    insert_or(slugs)
+    .from_select(
+        [slugs.c.slug, slugs.c.article_id],
+        select(SLUG, articles.c.id).where(articles.c.author_id == bindparam("id"), came_out(articles)),
+    )
+    .on_conflict_do_nothing()
+)
 
 TAKEN = {"uq_users_email_key": EmailTaken, "uq_users_username_key": UsernameTaken}
 
@@ -40,7 +52,10 @@ class DatabaseUsers:
     async def named(self, username: Username) -> User:
         return user_of((await self._execute(BY_NAME, {"username_key": username.key})).one_or_none())
 
-    async def remove(self, user_id: int) -> None:
+    async def remove(self, user_id: int, *, at: datetime) -> None:
+        # First the account, or articles could still be added to it.
+        await self._execute(LOCK, {"id": user_id})
+        await self._execute(SETTLE, {"id": user_id, "at": at})
         # Its articles go with it, by the foreign key.
         if not (await self._execute(REMOVE, {"id": user_id})).rowcount:
             raise UserNotFound

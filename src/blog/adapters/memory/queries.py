@@ -1,28 +1,89 @@
 """Reading what was committed."""
 
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+
 from blog.adapters.memory.store import MemoryStore
-from blog.application.queries import AccountView, ArticlePage, ArticleView, ProfileView
-from blog.domain.articles import ArticleNotFound
+from blog.application.ports import Clock
+from blog.application.queries import (
+    AccountView,
+    ArticlePage,
+    ArticleView,
+    ProfileView,
+    RenderedArticleView,
+    TagView,
+)
+from blog.domain.articles import Article, ArticleMoved, ArticleNotFound, Status
+from blog.domain.previews import Previewed, PreviewNotFound
+from blog.domain.slugs import Slug
+from blog.domain.tags import Tag
 from blog.domain.users import Username, UserNotFound
 
 
 class MemoryArticleQueries:
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
+    def __init__(self, store: MemoryStore, now: Clock) -> None:
+        self._store, self._now = store, now
 
-    async def get(self, article_id: int, *, viewer: int | None) -> ArticleView:
-        article = self._store.articles.get(article_id)
-        if article is None or not article.visible_to(viewer):
+    async def get(self, which: int | Slug, *, viewer: int | None, html: bool = False) -> ArticleView:
+        at = self._now()
+        article = self._found(which, at)
+        if article is None or not article.visible_to(viewer, at=at):
             raise ArticleNotFound
-        return ArticleView.of(article)
+        article = self._store.tables.settled(article, at)
+        if isinstance(which, Slug) and article.slug != which:
+            if self._store.tables.slugs.get(which) != article.id:
+                raise ArticleNotFound
+            if article.status(at) is Status.PUBLISHED:
+                raise ArticleMoved(article.slug)
+        return (RenderedArticleView if html else ArticleView).of(article, viewer=viewer, at=at)
 
-    async def page(self, *, viewer: int | None, skip: int, limit: int) -> ArticlePage:
-        visible = [article for article in self._store.articles.values() if article.visible_to(viewer)]
-        visible.sort(key=lambda article: (article.created_at, article.id), reverse=True)
-        return ArticlePage(
-            articles=tuple(ArticleView.of(article) for article in visible[skip : skip + limit]),
-            more=len(visible) > skip + limit,
-        )
+    def _found(self, which: int | Slug, at: datetime) -> Article | None:
+        """The article that has or had this slug, or that came out with it, by itself or with its number."""
+        tables = self._store.tables
+        if not isinstance(which, Slug):
+            return tables.articles.get(which)
+        if owned := tables.articles.get(tables.slugs.get(which, 0)):
+            return owned
+        if came_out := tables.came_out(which, at):
+            return came_out[0]
+        return tables.articles.get(which.mark or 0)
+
+    async def page(self, *, viewer: int | None, skip: int, limit: int, tags: Collection[Tag] = ()) -> ArticlePage:
+        at, wanted = self._now(), {tag.key for tag in tags}
+        found = [a for a in self._visible(viewer, at) if wanted <= {tag.key for tag in a.manuscript.tags}]
+        views = [ArticleView.of(article, viewer=viewer, at=at) for article in found[skip : skip + limit]]
+        return ArticlePage(articles=views, more=len(found) > skip + limit)
+
+    async def tags(self, *, viewer: int | None, skip: int, limit: int) -> Sequence[TagView]:
+        spelled: dict[str, Tag] = {}
+        counts: Counter[str] = Counter()
+        for article in self._visible(viewer, self._now()):
+            for tag in article.manuscript.tags:
+                spelled.setdefault(tag.key, tag)
+                counts[tag.key] += 1
+        by_frequency = sorted(counts, key=lambda key: (-counts[key], key))
+        return [TagView(tag=str(spelled[key]), count=counts[key]) for key in by_frequency[skip : skip + limit]]
+
+    async def previewed(self, preview_id: int) -> RenderedArticleView:
+        at, tables = self._now(), self._store.tables
+        preview = tables.previews.get(preview_id)
+        if preview is None or preview.expires_at <= at:
+            raise PreviewNotFound
+        article = tables.articles[preview.article_id]
+        if preview.of is Previewed.WORKING_COPY:
+            copy = tables.working_copies.get(article.id)
+            if copy is None:
+                raise PreviewNotFound
+            article = replace(article, manuscript=copy.manuscript, rendition=copy.rendition)
+        return RenderedArticleView.of(article, viewer=None, at=at)
+
+    def _visible(self, viewer: int | None, at: datetime) -> list[Article]:
+        """What the viewer may read at that moment, the newest first."""
+        tables = self._store.tables
+        visible = [tables.settled(a, at) for a in tables.articles.values() if a.visible_to(viewer, at=at)]
+        return sorted(visible, key=lambda article: (article.created_at, article.id), reverse=True)
 
 
 class MemoryUserQueries:
@@ -31,12 +92,12 @@ class MemoryUserQueries:
 
     async def account(self, user_id: int) -> AccountView:
         try:
-            return AccountView.of(self._store.users[user_id])
+            return AccountView.of(self._store.tables.users[user_id])
         except KeyError:
             raise UserNotFound from None
 
     async def profile(self, username: Username) -> ProfileView:
-        for user in self._store.users.values():
+        for user in self._store.tables.users.values():
             if user.username.key == username.key:
                 return ProfileView(
                     id=user.id,

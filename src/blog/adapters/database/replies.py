@@ -1,0 +1,69 @@
+"""Replies that are remembered, as rows."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CursorResult, bindparam, delete, func, select
+from sqlalchemy.dialects.postgresql import insert as insert_or
+
+from blog.adapters.database.tables import replies
+from blog.application.ports import Reply, RequestKey
+from blog.application.remembering import KEPT, KeyReused, StillRunning
+
+_ITS = (
+    replies.c.caller == bindparam("caller"),
+    replies.c.route == bindparam("route"),
+    replies.c.key == bindparam("key"),
+)
+# Held until the transaction ends, and asked for without waiting.
+CLAIM = select(func.pg_try_advisory_xact_lock(bindparam("lock")))
+GIVEN = select(replies).where(*_ITS, replies.c.at >= bindparam("since"))
+_NEW = insert_or(replies)
+KEEP = _NEW.on_conflict_do_update(
+    index_elements=[replies.c.caller, replies.c.route, replies.c.key],
+    set_={column.name: _NEW.excluded[column.name] for column in replies.c},
+)
+# A few at a time, and none that somebody else is forgetting.
+_OLD = (
+    select(replies.c.caller, replies.c.route, replies.c.key)
+    .where(replies.c.at < bindparam("before"))
+    .limit(20)
+    .with_for_update(skip_locked=True)
+    .cte()
+)
+FORGET = delete(replies).where(
+    replies.c.caller == _OLD.c.caller, replies.c.route == _OLD.c.route, replies.c.key == _OLD.c.key
+)
+
+
+class DatabaseReplies:
+    def __init__(self, execute: Callable[..., Awaitable[CursorResult[Any]]]) -> None:
+        self._execute = execute
+
+    async def claim(self, request: RequestKey, *, since: datetime) -> Reply | None:
+        if not (await self._execute(CLAIM, {"lock": lock_of(request)})).scalar_one():
+            raise StillRunning
+        # By itself, so that it sees what was committed before the claim was had.
+        row = (await self._execute(GIVEN, {**key_of(request), "since": since})).one_or_none()
+        if row is None:
+            return None
+        if row.fingerprint != request.fingerprint:
+            raise KeyReused
+        return Reply(status=row.status, headers=row.headers, body=row.body)
+
+    async def keep(self, request: RequestKey, reply: Reply, *, at: datetime) -> None:
+        given = {"status": reply.status, "headers": dict(reply.headers), "body": reply.body, "at": at}
+        await self._execute(KEEP, {**key_of(request), "fingerprint": request.fingerprint, **given})
+        await self._execute(FORGET, {"before": at - KEPT})
+
+
+def key_of(request: RequestKey) -> dict[str, Any]:
+    return {"caller": request.caller, "route": request.route, "key": request.key}
+
+
+def lock_of(request: RequestKey) -> int:
+    """A number for PostgreSQL's advisory locks: 64 bits, with a sign."""
+    name = "\n".join(map(str, key_of(request).values())).encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), signed=True)

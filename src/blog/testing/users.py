@@ -1,0 +1,78 @@
+"""What a store promises of users."""
+
+import asyncio
+
+import pytest
+
+from blog.application.queries import AccountView, ProfileView
+from blog.domain.articles import ArticleNotFound
+from blog.domain.users import Email, EmailTaken, InvalidToken, Username, UsernameTaken, UserNotFound
+from blog.testing.keeping import Storage, keep_article, keep_bob, keep_user, view_of
+
+
+class StoredUsers:
+    async def test_a_user_is_kept_whole(self, storage: Storage) -> None:
+        user = await keep_user(storage)
+        async with storage.transaction() as tx:
+            assert await tx.users.get(user.id) == user
+            assert await tx.users.named(Username("aDA.l")) == user
+
+    async def test_views_of_a_user_tell_everybody_what_they_may_know(self, storage: Storage) -> None:
+        user = await keep_user(storage)
+        assert await storage.users.account(user.id) == AccountView.of(user)
+        assert await storage.users.profile(Username("ADA.L")) == ProfileView(
+            id=user.id, username="Ada.L", created_at=user.created_at, updated_at=user.updated_at
+        )
+
+    async def test_who_is_unknown_is_not_found(self, storage: Storage) -> None:
+        for missing in (storage.users.account(404), storage.users.profile(Username("nobody"))):
+            with pytest.raises(UserNotFound):
+                await missing
+        async with storage.transaction() as tx:
+            at = storage.clock.moment
+            for missing_user in (
+                tx.users.get(404),
+                tx.users.named(Username("nobody")),
+                tx.users.remove(404, at=at),
+            ):
+                with pytest.raises(UserNotFound):
+                    await missing_user
+
+    async def test_an_email_is_taken_in_any_case(self, storage: Storage) -> None:
+        user = await keep_user(storage)
+        with pytest.raises(EmailTaken):
+            await keep_user(storage, username=Username("another"), email=Email(user.email.upper()))
+
+    async def test_a_username_is_taken_in_any_case(self, storage: Storage) -> None:
+        user = await keep_user(storage)
+        with pytest.raises(UsernameTaken):
+            await keep_user(storage, email=Email("another@example.org"), username=Username(user.username.upper()))
+
+    async def test_of_two_who_take_one_name_at_once_one_gets_it(self, storage: Storage) -> None:
+        outcomes = await asyncio.gather(
+            *(keep_user(storage, email=Email(f"ada{number}@example.org")) for number in range(5)),
+            return_exceptions=True,
+        )
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["User"] + ["UsernameTaken"] * 4
+
+    async def test_a_name_is_free_once_its_user_is_gone(self, storage: Storage) -> None:
+        user = await keep_user(storage)
+        async with storage.transaction() as tx:
+            await tx.users.remove(user.id, at=storage.clock.moment)
+        assert (await keep_user(storage)).id != user.id
+
+    async def test_articles_leave_with_their_author(self, storage: Storage) -> None:
+        user, other = await keep_user(storage), await keep_bob(storage)
+        gone, stays = await keep_article(storage, user), await keep_article(storage, other)
+        async with storage.transaction() as tx:
+            await tx.users.remove(user.id, at=storage.clock.moment)
+        with pytest.raises(ArticleNotFound):
+            await storage.articles.get(gone.id, viewer=None)
+        assert await storage.articles.get(stays.id, viewer=None) == view_of(storage, stays)
+
+    async def test_nobody_writes_once_their_account_is_gone(self, storage: Storage) -> None:
+        user = await keep_user(storage)
+        async with storage.transaction() as tx:
+            await tx.users.remove(user.id, at=storage.clock.moment)
+        with pytest.raises(InvalidToken):
+            await keep_article(storage, user)
