@@ -172,6 +172,9 @@ class Settings:
     backend_cors_origins: tuple[str, ...] = setting(
         _origins, "http://localhost:3000", "Origins, apart by commas, whose pages may call the API; [] for none."
     )
+    require_if_match: bool = setting(
+        _boolean, "false", "Refuse a change or deletion that does not name, by If-Match, the version it was made for."
+    )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
         _networks, "", "Addresses or networks, apart by commas, of proxies whose X-Forwarded-For is believed."
     )

@@ -32,12 +32,18 @@ class BcryptHasher:
     async def hash(self, password): return "plain$" + password.secret
     async def verify(self, password, password_hash): return password_hash == "plain$" + password.secret
 """
+OWN_MARKDOWN = """
+from blog.domain.articles import Rendition
+class RustMarkdown:
+    async def render(self, content): return Rendition.of(html=content, text=content)
+"""
 USE = """
 import blog
 from blog.application.ports import TransactionFactory
 def use(transaction: TransactionFactory, articles: blog.ArticleQueries, users: blog.UserQueries) -> None: ...
 def check(store: SqliteStore) -> None:
-    use(lambda: SqliteTransaction(store), SqliteArticleQueries(store), SqliteUserQueries(store))
+    now = lambda: datetime.now(UTC)
+    use(lambda: SqliteTransaction(store), SqliteArticleQueries(store, now), SqliteUserQueries(store))
 """
 
 
@@ -137,8 +143,10 @@ def test_without_extras_the_command_helps_and_names_what_to_install(folder: Path
 def test_without_extras_the_blog_is_embedded_as_the_readme_says(folder: Path) -> None:
     example = blocks("Embed it", "python")
     bcrypt = "from blog.adapters.passwords import BcryptHasher\n"
+    markdown = "from blog.adapters.markdown import RustMarkdown\n"
     assert bcrypt in example
-    (folder / "example.py").write_text(example.replace(bcrypt, OWN_HASHER))
+    assert markdown in example
+    (folder / "example.py").write_text(example.replace(bcrypt, OWN_HASHER).replace(markdown, OWN_MARKDOWN))
     ran = python(folder, "example.py")
     assert (ran.returncode, ran.stdout) == (0, "['Hello']\n"), ran.stderr
 

@@ -1,11 +1,12 @@
 """The example that publishes Markdown, run as its users run it, against the real service, which is started here.
 
-The large test wants real posts: BLOG_POSTS names a folder of Markdown files with titles, all different, in TOML
-front matter.
+Posts are made for it. For real ones, BLOG_POSTS names a folder of Markdown files with titles, all different, and
+dated paths in TOML front matter.
 """
 
 import http.server
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -50,13 +51,20 @@ def assert_published(run: subprocess.CompletedProcess[str], summary: str) -> Non
     assert (run.returncode, run.stdout) == (0, f"{summary}\n"), run.stderr
 
 
+def signed_in(url: str, username: str | None) -> httpx.Client:
+    """The API, as somebody or nobody in particular uses it."""
+    client = httpx.Client(base_url=url, trust_env=False, timeout=30)
+    if username:
+        form = {"username": username, "password": PASSWORD}
+        reply = httpx.post(f"{url}/auth/login", data=form, trust_env=False, timeout=30).raise_for_status()
+        token = reply.json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+    return client
+
+
 def articles(url: str, reader: str | None = None) -> list[dict[str, Any]]:
     """Every article that somebody, or nobody in particular, finds in the list, the newest first."""
-    with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
-        if reader:
-            form = {"username": reader, "password": PASSWORD}
-            token = client.post("/auth/login", data=form).raise_for_status().json()["access_token"]
-            client.headers["Authorization"] = f"Bearer {token}"
+    with signed_in(url, reader) as client:
         found: list[dict[str, Any]] = []
         page: str | None = "/articles?limit=40"
         while page:
@@ -73,10 +81,27 @@ def texts(found: Sequence[dict[str, Any]]) -> list[tuple[str, str, bool]]:
     return sorted((article["title"], article["content"], article["published"]) for article in found)
 
 
+def parts(file: Path) -> tuple[dict[str, Any], str]:
+    """The front matter and the content of a file, read without the help of the example."""
+    _, front_matter, content = file.read_bytes().decode().split("+++\n", 2)
+    return tomllib.loads(front_matter), content
+
+
 def expected(files: Sequence[Path], *, published: bool) -> list[tuple[str, str, bool]]:
-    """The same, of files with front matter, read without the help of the example."""
-    pieces = [file.read_bytes().decode().split("+++\n", 2) for file in files]
-    return [(tomllib.loads(front_matter)["title"], content, published) for _, front_matter, content in pieces]
+    """What is written of files with front matter."""
+    return [(said["title"], content, published) for said, content in map(parts, files)]
+
+
+def old_slug(said: dict[str, Any]) -> str:
+    return re.sub("[^a-z0-9]+", "-", said["path"].rpartition("/")[2].lower()).strip("-")
+
+
+def leads_to(url: str, slug: str) -> tuple[int, str]:
+    """The status of an address, and the title of the article that is found there in the end."""
+    with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+        first = client.get(f"/articles/{slug}")
+        found = client.get(first.headers["Location"]) if first.is_redirect else first
+        return first.status_code, found.json().get("title", "")
 
 
 def copies(files: Sequence[Path], folder: Path) -> Path:
@@ -86,11 +111,43 @@ def copies(files: Sequence[Path], folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.skipif(not os.environ.get("BLOG_POSTS"), reason="BLOG_POSTS is not set: the folder of real posts.")
-def test_two_authors_publish_real_posts(service: Service, tmp_path: Path) -> None:
+def generated(folder: Path) -> list[Path]:
+    """Posts with whatever makes posts awkward."""
+    folder.mkdir()
+    for number in range(12):
+        front_matter = f"""\
+title = "Post {number}: “Ünïcode”, <tags> & all"
+path = "20{10 + number}/0{1 + number % 9}/1{number % 10}/Post-{number}.{number // 2}"
+aliases = ["20{10 + number}/0{1 + number % 9}/1{number % 10}/Post-{number}.{number // 2}.html", "posts/{number}"]
+authors = ["Somebody"]
+{'description = "What it is about."' if number % 3 else ""}
+{'tags = ["Ada", "Größe"]' if number % 4 else ""}
+[extra]
+release = true
+"""
+        content = (
+            f"\n# Heading\r\n\tCode 🦆\n\n| a |\n|--:|\n| {number} |\n\n+++\nnot the end\n+++\n<b>raw</b>" * number
+        )
+        (folder / f"{number}.md").write_bytes(f"+++\n{front_matter}+++\n{content or 'The first one.'}".encode())
+    return sorted(folder.glob("*.md"))
+
+
+@pytest.fixture(params=["generated", "real"])
+def posts(request: pytest.FixtureRequest, tmp_path: Path) -> list[Path]:
+    """Posts with dated paths."""
+    if request.param == "generated":
+        return generated(tmp_path / "generated")
+    if not os.environ.get("BLOG_POSTS"):
+        pytest.skip("BLOG_POSTS is not set: the folder of real posts.")
     files = sorted(Path(os.environ["BLOG_POSTS"]).glob("*.md"))
     assert len(files) >= 4
-    of_bob, of_ada = files[::2], files[1::2]
+    return files
+
+
+def test_two_authors_publish_posts_and_keep_dates_and_addresses(
+    service: Service, tmp_path: Path, posts: list[Path]
+) -> None:
+    of_bob, of_ada = posts[::2], posts[1::2]
     of_ada, drafts = of_ada[::2], of_ada[1::2]
     runs: list[tuple[str, Path, list[str], int]] = [
         ("ada", copies(of_ada, tmp_path / "ada"), [], len(of_ada)),
@@ -107,15 +164,42 @@ def test_two_authors_publish_real_posts(service: Service, tmp_path: Path) -> Non
     assert texts(seen[None]) == sorted(public)
     assert texts(seen["bob"]) == sorted(public)
     assert texts(seen["ada"]) == sorted(public + expected(drafts, published=False))
-    assert len(seen["ada"]) == len(files)
+    assert len(seen["ada"]) == len(posts)
     authors = Counter(article["author_id"] for article in seen["ada"])
     assert sorted(authors.values()) == sorted([len(of_ada) + len(drafts), len(of_bob)])
+
+    said = {said["title"]: said for said, _ in map(parts, posts)}
+    for article in seen["ada"]:
+        wanted = said[article["title"]]
+        date = wanted["path"][:10].replace("/", "-")
+        assert article["published_at"] == (f"{date}T00:00:00Z" if article["published"] else None)
+        assert article["tags"] == wanted.get("tags", [])
+        assert article["summary"] == wanted.get("description", article["summary"])
+    of_slug: dict[str, set[str]] = {}
+    for file in (*of_ada, *of_bob):
+        wanted, _ = parts(file)
+        of_slug.setdefault(old_slug(wanted), set()).add(wanted["title"])
+    now = {article["slug"] for article in seen[None]}
+    for slug, titles in of_slug.items():
+        status, title = leads_to(service.url, slug)
+        assert (status, title in titles) == (200 if slug in now else 308, True)
+    hidden = {old_slug(parts(file)[0]) for file in drafts} - of_slug.keys()
+    assert {leads_to(service.url, slug)[0] for slug in hidden} == {404}
+    # Whoever has written them in the order of their dates finds the newest first.
+    of_bob_titles = {title for title, _, _ in expected(of_bob, published=True)}
+    dates = [article["published_at"] for article in seen[None] if article["title"] in of_bob_titles]
+    assert dates == sorted(dates, reverse=True)
 
     for username, folder, options, count in runs:
         run = publish(service.url, username, folder, *options)
         assert_published(run, f"{count} files: {count} unchanged.")
 
     assert {reader: articles(service.url, reader) for reader in seen} == seen
+
+    run = publish(service.url, "ada", tmp_path / "drafts")
+    assert_published(run, f"{len(drafts)} files: {len(drafts)} updated.")
+    assert texts(articles(service.url)) == sorted(public + expected(drafts, published=True))
+    assert {leads_to(service.url, slug)[0] for slug in hidden} <= {200, 308}
     assert service.stop() == 0
     assert service.status("/health/ready") is None
 
@@ -173,25 +257,74 @@ def test_what_is_refused_is_said_and_the_rest_is_published(service: Service, tmp
         assert texts(articles(service.url)) == [("e", "The first of its name.", True)]
 
 
+def test_an_address_that_does_not_fit_keeps_nobody_from_publishing(service: Service, tmp_path: Path) -> None:
+    folder = tmp_path / "posts"
+    folder.mkdir()
+    for name, title, path in (
+        ("a", "A year", "2019/11/07/2019"),
+        ("b", "Looking for", "2019/11/08/search"),
+        ("c", "Archive", "2019/11/09/old-things"),
+        ("d", "世界", "2019/11/10/The-World.html"),
+    ):
+        (folder / f"{name}.md").write_text(f'+++\ntitle = "{title}"\npath = "{path}"\n+++\nThe text of {name}.')
+
+    assert_published(publish(service.url, "ada", folder), "4 files: 4 created.")
+    slugs = {article["title"]: article["slug"] for article in articles(service.url)}
+    assert slugs == {"A year": "a-year", "Looking for": "looking-for", "Archive": "old-things", "世界": "the-world"}
+    assert_published(publish(service.url, "ada", folder), "4 files: 4 unchanged.")
+
+
+def test_a_run_that_ends_early_is_made_good_by_the_next(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text('+++\ntitle = "New words"\npath = "2019/11/07/old-words"\n+++\nThe text of a.')
+    with faulty(service.url, {("PATCH", "/articles/1", n): "unavailable" for n in range(1, 9)}, retry_after=0) as url:
+        assert publish(url, "ada", tmp_path).returncode == 1
+    assert leads_to(service.url, "old-words") == (200, "New words")
+
+    assert_published(publish(service.url, "ada", tmp_path), "1 files: 1 updated.")
+    assert leads_to(service.url, "old-words") == (308, "New words")
+    assert leads_to(service.url, "new-words") == (200, "New words")
+
+
 def test_a_token_that_expires_and_a_service_that_is_unavailable_for_a_while(service: Service, tmp_path: Path) -> None:
     folder = tmp_path / "posts"
     folder.mkdir()
     for name in "abcd":
-        (folder / f"{name}.md").write_text(f"The text of {name}.")
+        path = 'path = "2019/11/07/old"' if name == "a" else ""
+        (folder / f"{name}.md").write_text(f'+++\ntitle = "{name}"\n{path}\n+++\nThe text of {name}.')
     faults = {
         ("POST", "/auth/login", 1): "unavailable",
+        ("PATCH", "/articles/1", 1): "unavailable, but done",
         ("POST", "/articles", 2): "expired",
         ("POST", "/articles", 4): "unavailable, but done",  # 2 and 3 are the same article.
-        ("GET", "/articles", 2): "unavailable",
     }
 
     with faulty(service.url, faults) as url:
         run = publish(url, "ada", folder)
 
     assert faults == {}
-    assert_published(run, "4 files: 3 created, 1 unchanged.")
+    assert_published(run, "4 files: 4 created.")
     assert run.stderr.count("Waiting for 1 s") == 3
-    assert texts(articles(service.url)) == [(name, f"The text of {name}.", True) for name in "abcd"]
+    found = articles(service.url)
+    assert texts(found) == [(name, f"The text of {name}.", True) for name in "abcd"]
+    assert [article["version"] for article in found] == [1, 1, 1, 2]
+
+
+def test_what_somebody_changes_meanwhile_is_left_alone(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("The text of a.")
+    assert_published(publish(service.url, "ada", tmp_path), "1 files: 1 created.")
+    (tmp_path / "a.md").write_text("The other text of a.")
+
+    with faulty(service.url, {("PATCH", "/articles/1", 1): "somebody is quicker"}) as url:
+        run = publish(url, "ada", tmp_path)
+
+    assert (run.returncode, run.stdout) == (1, "1 files: 1 refused.\n")
+    assert "a.md: This was changed since you read it" in run.stderr
+    assert texts(articles(service.url)) == [("a", "Somebody was quicker.", True)]
+
+    with signed_in(service.url, "ada") as ada:
+        ada.post("/articles/1/archive").raise_for_status()
+    assert_published(publish(service.url, "ada", tmp_path), "1 files: 1 updated.")
+    assert texts(articles(service.url, "ada")) == [("a", "The other text of a.", False)]
 
 
 def test_a_service_that_stays_unavailable_and_one_that_is_not_there(service: Service, tmp_path: Path) -> None:
@@ -234,9 +367,12 @@ def faulty(service: str, faults: dict[tuple[str, str, int], str], *, retry_after
                 self.reply(401, b'{"detail": "The token has expired."}', "application/problem+json")
                 return
             if fault != "unavailable":
-                kept = {
-                    name: self.headers[name] for name in ("Authorization", "Content-Type") if name in self.headers
-                }
+                sent = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match")
+                kept = {name: self.headers[name] for name in sent if name in self.headers}
+                if fault == "somebody is quicker":
+                    fault = ""
+                    other = {"Authorization": kept["Authorization"]}
+                    client.patch(self.path, json={"content": "Somebody was quicker."}, headers=other)
                 response = client.request(self.command, self.path, content=body, headers=kept)
             if fault:
                 again = ("Retry-After", str(retry_after))

@@ -30,9 +30,19 @@ def test_what_it_says_about_using_the_api(tmp_path: Path) -> None:
             ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=60, check=False
         )
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.count('"title":"On engines"') == 3  # as published, read alone, and in the list
-    assert '"published":true' in ran.stdout
     assert '"username":"ada"' in ran.stdout
+    assert ran.stdout.count('"status":"scheduled"') == 1
+    assert '"status":"published"' in ran.stdout
+    assert "<p>The engine <em>weaves</em> patterns.</p>" in ran.stdout  # as read by its slug
+    assert ran.stdout.count('"slug":"engines-that-weave"') > 1  # as it was moved, and found where it was before
+    assert (
+        ran.stdout.count("<p>The engine weaves <em>algebraic</em> patterns.</p>") == 2
+    )  # as saved, and as previewed
+    assert r"-The engine *weaves* patterns.\n+The engine weaves *algebraic* patterns.\n" in ran.stdout
+    assert ran.stdout.count('"status":412') == ran.stdout.count("Read it again.") == 1
+    once = re.findall(r'\{"id":[0-9]+,"title":"Once".*?\}', ran.stdout)
+    assert len(once) == 2
+    assert once[0] == once[1]
 
 
 def test_what_it_says_about_embedding() -> None:

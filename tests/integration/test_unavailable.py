@@ -19,6 +19,7 @@ from blog.container import Container, close
 from blog.domain.errors import Unavailable
 from blog.domain.users import Email, EmailTaken, Username
 from blog.entrypoints.http.app import build
+from blog.testing.keeping import revision_of
 from tests.builders import Clock, a_user
 from tests.integration.elsewhere import (
     CONNECTIONS,
@@ -249,7 +250,7 @@ async def test_another_fault_stays_itself(database: Database) -> None:
 
     async def add_it_again() -> None:
         async with DatabaseTransaction(database) as tx:
-            await tx.articles.add(article)
+            await tx.articles.add(article, revision_of(article))
 
     async def ask_nonsense() -> None:
         async with DatabaseTransaction(database) as tx:

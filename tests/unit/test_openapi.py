@@ -3,8 +3,9 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unicodedata import category
@@ -16,8 +17,10 @@ from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
-from blog.domain.articles import Title
+from blog.domain.articles import AltText, Note, Summary, Title, WebAddress
 from blog.domain.errors import Invalid
+from blog.domain.slugs import RESERVED, Slug
+from blog.domain.tags import Tag
 from blog.domain.users import Email, NewPassword, Password, Username
 from blog.entrypoints.http import openapi
 from blog.entrypoints.http.app import ROUTES
@@ -81,19 +84,19 @@ def test_whatever_fails_is_a_problem(document: dict[str, Any]) -> None:
         if status >= 400:
             ((media_type, content),) = response["content"].items()
             assert media_type == "application/problem+json"
-            model = "InvalidProblem" if status == 422 else "Problem"
+            model = {412: "StaleProblem", 422: "InvalidProblem"}.get(status, "Problem")
             assert content["schema"] == {"$ref": f"#/components/schemas/{model}"}
             assert all(each["value"]["status"] == status for each in content["examples"].values())
     assert {status for status, _ in responses(document)} == {
-        *(200, 201, 204),
-        *(400, 401, 403, 404, 408, 409, 413, 415, 422, 500, 503),
+        *(200, 201, 204, 308),
+        *(400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 428, 500, 503),
     }
 
 
 def test_every_body_has_an_example_and_every_example_fits(document: dict[str, Any]) -> None:
     for name, schema in document["components"]["schemas"].items():
         examples = schema.get("examples", [])
-        assert examples or name in ("FieldError", "InvalidProblem", "Problem")
+        assert examples or "enum" in schema or name == "FieldError" or name.endswith("Problem")
         for each in examples:
             validator(document, schema).validate(each)
             assert set(schema["required"]) <= set(each)
@@ -101,6 +104,10 @@ def test_every_body_has_an_example_and_every_example_fits(document: dict[str, An
         for content in response.get("content", {}).values():
             for each in content.get("examples", {}).values():
                 validator(document, content["schema"]).validate(each["value"])
+    for operation in operations(document):
+        for parameter in operation.get("parameters", []):
+            if "example" in parameter:
+                validator(document, parameter["schema"]).validate(parameter["example"])
 
 
 def test_a_token_is_needed_or_taken_or_neither(document: dict[str, Any]) -> None:
@@ -108,14 +115,64 @@ def test_a_token_is_needed_or_taken_or_neither(document: dict[str, Any]) -> None
     optional: list[dict[str, list[str]]] = [{}, *token]
     found = {operation["operationId"]: operation.get("security") for operation in operations(document)}
     assert found == {
-        **dict.fromkeys(["register", "log_in", "show_profile", "show_live", "show_ready"]),
-        **dict.fromkeys(["show_me", "delete_me", "write_article", "edit_article", "delete_article"], token),
-        **dict.fromkeys(["list_articles", "show_article"], optional),
+        **dict.fromkeys(found, token),
+        **dict.fromkeys(["register", "log_in", "show_profile", "show_preview", "show_live", "show_ready"]),
+        **dict.fromkeys(["list_articles", "show_article", "list_tags"], optional),
     }
     assert {scheme for choice in token for scheme in choice} == set(document["components"]["securitySchemes"])
 
 
-WORDS = (Title, LongContent, Email, Username, Password, NewPassword)
+def test_what_names_a_version_says_so(document: dict[str, Any]) -> None:
+    """Every reply with an entity tag has its header, every change of such a thing takes it back."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            taken = {parameter.get("$ref", "").rpartition("/")[2] for parameter in operation.get("parameters", [])}
+            answers = set(operation["responses"])
+            assert ("If-Match" in taken) == ("412" in answers), path
+            assert ("428" in answers) == ("If-Match" in taken and method in ("patch", "delete")), path
+            assert ("Idempotency-Key" in taken) <= ({"400", "409", "422"} <= answers), path
+            assert ("Idempotency-Key" in taken) <= (method == "post"), path
+
+
+def test_a_moment_is_documented_as_one_and_what_may_be_missing_as_null(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for model in schemas.values():
+        for name, field in model.get("properties", {}).items():
+            kinds = field.get("anyOf", [field])
+            if name.endswith("_at"):
+                assert [kind.get("format") for kind in kinds if kind != {"type": "null"}] == ["date-time"], name
+    nullable = {
+        name
+        for name, field in schemas["ArticleView"]["properties"].items()
+        if {"type": "null"} in field.get("anyOf", [])
+    }
+    assert nullable == {
+        *("published_at", "publish_at", "unpublish_at"),
+        *("cover_image_url", "cover_image_alt", "canonical_url"),
+    }
+    assert set(schemas["RenderedArticleView"]["required"]) - set(schemas["ArticleView"]["required"]) == {
+        "content_html"
+    }
+    assert set(schemas["Previewed"]["enum"]) == {"article", "working_copy"}
+    assert set(schemas["Status"]["enum"]) == {"draft", "scheduled", "published", "archived"}
+
+
+def beside_a_slug(paths: Iterable[str]) -> set[str]:
+    """The words that paths have where a slug could stand: after /articles, and after the article in the singular."""
+    return {
+        segment
+        for path in paths
+        for before, segment in pairwise(path.split("/"))
+        if before in ("articles", "{article_id}") and not segment.startswith("{")
+    }
+
+
+def test_no_slug_is_a_word_of_an_address(document: dict[str, Any]) -> None:
+    assert beside_a_slug(["/articles", "/articles/latest", "/articles/{article_id}/x/y"]) == {"latest", "x"}
+    assert beside_a_slug(document["paths"]) <= RESERVED
+
+
+WORDS = (Title, Summary, AltText, Note, LongContent, Slug, Tag, WebAddress, Email, Username, Password, NewPassword)
 # Every character of Latin, every other one that is a space or not to be seen, and one of each other kind.
 KINDS = {character: category(character) for character in map(chr, range(0x3100))}
 CHARACTERS = [
@@ -149,13 +206,14 @@ def is_documented(word: Any, text: str) -> bool:
 @pytest.mark.parametrize("word", WORDS, ids=lambda word: word.__name__)
 def test_a_word_is_documented_as_it_is_taken_in_every_kind_of_character(word: Any) -> None:
     texts = {
-        Title: ("{}", "a{}", "{}a"),
+        Slug: ("a{}b", "{}a", "{}"),
+        WebAddress: ("https://a.b/{}", "https://a{}.b/", "https://{}"),
         LongContent: ("{}" * 10, "{}0123456789", "0123456789{}"),
         Email: ("a{}@b.c", "{}@b", "a@b{}c", "a@b.{}", "a@{}"),
         Username: ("ab{}", "{}ab"),
         Password: ("{}",),
         NewPassword: ("{}1234567", "1234567{}"),
-    }[word]
+    }.get(word, ("{}", "a{}", "{}a"))
     for text in (text.replace("{}", character) for text in texts for character in CHARACTERS):
         assert is_documented(word, text) == is_taken(word, text), repr(text)
 
@@ -174,6 +232,16 @@ def test_a_word_is_documented_as_it_is_taken_in_every_kind_of_character(word: An
 @example(text="a@" + "b" * 253)
 @example(text="a@" + "b" * 254)
 @example(text="a@b..c")
+@example(text="a-b")
+@example(text="a--b")
+@example(text="12")
+@example(text="tags")
+@example(text="https://example.org/?a=b#c")
+@example(text="http://")
+@example(text="http://a@b/")
+@example(text="http://a:b/")
+@example(text="http://[/")
+@example(text="http://[::1]:8000/[")
 @example(text="a" * 50)
 @example(text="a" * 51)
 def test_a_word_is_documented_as_it_is_taken(word: Any, text: str) -> None:

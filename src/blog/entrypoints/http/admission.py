@@ -5,6 +5,7 @@ with a request is said at once.
 """
 
 import asyncio
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -18,7 +19,9 @@ from litestar.exceptions import ClientException, HTTPException
 from litestar.handlers import BaseRouteHandler
 
 from blog.application.authenticating import Authenticating
+from blog.application.ports import RequestKey
 from blog.application.queries import AccountView
+from blog.domain.tags import Tags
 from blog.domain.users import InvalidToken
 from blog.entrypoints.http.contract import JSON, OPEN, Body, Contract, MediaType, Query
 from blog.entrypoints.http.problems import FieldError, InvalidRequest, NotSignedIn
@@ -29,14 +32,25 @@ MAX_BODY = 4 * 1024 * 1024
 BODY_SECONDS = 60.0
 """How long a body may take to arrive."""
 
+ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+"""RFC 9110, section 8.8.3."""
+
+KEY = r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255})'
+"""A key of a request: a string (RFC 9651, section 3.3.3) without escapes, or what is in one, without its quotes."""
+
+GUARDED = frozenset({"PATCH", "DELETE"})
+"""The methods that may be made to name a version."""
+
+NO_IF_MATCH = "Say which version this is for: send its ETag as If-Match, or * for any."
+
 Fields = TypeVar("Fields", bound=msgspec.Struct)
 
 
 class Admission:
     """The guard in front of every handler."""
 
-    def __init__(self, authenticating: Callable[[], Authenticating]) -> None:
-        self._authenticating = authenticating
+    def __init__(self, authenticating: Callable[[], Authenticating], *, require_if_match: bool) -> None:
+        self._authenticating, self._require_if_match = authenticating, require_if_match
 
     async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Raises `InvalidToken`, `NotSignedIn`, what a body that cannot be read raises, and `InvalidRequest`."""
@@ -52,6 +66,28 @@ class Admission:
             scope["state"]["payload"] = await _read_body(connection, terms.body, terms.media_type, errors)
         if errors:
             raise InvalidRequest(errors)
+        if terms.if_match:
+            scope["state"]["expected"] = self._read_if_match(connection)
+        if "idempotency-key" in connection.headers and scope.get("method") == "POST":
+            scope["state"]["request_key"] = await _read_key(connection, terms)
+
+    def _read_if_match(self, connection: ASGIConnection[Any, Any, Any, Any]) -> frozenset[str] | None:
+        """The editions that a change may be made to; None for any.
+
+        They are the first part of entity tags (RFC 9110, section 13.1.1). That a proxy has weakened a tag, because
+        it compresses the reply, does not matter to what is changed.
+        """
+        given = connection.headers.getall("if-match", [])
+        if not given:
+            if self._require_if_match and connection.scope.get("method") in GUARDED:
+                raise HTTPException(status_code=428, detail=NO_IF_MATCH)
+            return None
+        tags = ", ".join(given).strip()
+        if tags == "*":
+            return None
+        if not re.fullmatch(rf"{ENTITY_TAG}(\s*,\s*{ENTITY_TAG})*", tags):
+            raise ClientException('If-Match is not a list of entity tags, such as "7-0123456789ab.4711".')
+        return frozenset(tag.partition(".")[0] for tag in re.findall(r'"([^"]*)"', tags))
 
     async def _identify(self, connection: ASGIConnection[Any, Any, Any, Any], terms: Contract) -> AccountView | None:
         authorization = connection.headers.get("authorization")
@@ -89,6 +125,37 @@ def payload(request: Request[Any, Any, Any]) -> Any:  # noqa: ANN401
 def parameters(request: Request[Any, Any, Any]) -> Any:  # noqa: ANN401
     """The parameters that passed the contract."""
     return request.scope["state"]["parameters"]
+
+
+def expected(request: Request[Any, Any, Any]) -> frozenset[str] | None:
+    """The editions that a change may be made to; None for any."""
+    editions: frozenset[str] | None = request.scope["state"]["expected"]
+    return editions
+
+
+def request_key(request: Request[Any, Any, Any]) -> RequestKey | None:
+    """By what the request is known when it comes again."""
+    key: RequestKey | None = request.scope["state"].get("request_key")
+    return key
+
+
+async def _read_key(connection: ASGIConnection[Any, Any, Any, Any], terms: Contract) -> RequestKey:
+    """The header Idempotency-Key (draft-ietf-httpapi-idempotency-key-header), with quotes or without."""
+    assert isinstance(connection, Request)  # noqa: S101 - a route that takes it is an HTTP route
+    if not terms.once:
+        raise ClientException("This address takes no Idempotency-Key: leave it out.")
+    given = connection.headers.getall("idempotency-key")
+    key = re.fullmatch(KEY, given[0])
+    if len(given) > 1 or not key:
+        raise ClientException("Idempotency-Key must be one string of 1 to 255 ASCII characters, best in quotes.")
+    scope = connection.scope
+    asked = scope["query_string"] + b"\0" + await connection.body()
+    return RequestKey(
+        caller=scope["user"].id,
+        route=f"{scope['method']} {scope['path'].rstrip('/')}",
+        key=key[1] or key[2],
+        fingerprint=hashlib.sha256(asked).digest(),
+    )
 
 
 def _read_query(raw: bytes, model: type[Query], errors: list[FieldError]) -> Query | None:
@@ -173,8 +240,12 @@ def _convert(
     for this in known:
         name = this.encode_name
         if name in given:
+            value = given[name]
+            # JSON has one kind of numbers (RFC 8259, section 6): 60.0 is 60.
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)
             try:
-                values[this.name] = msgspec.convert(given[name], this.type, strict=strict, dec_hook=_value)
+                values[this.name] = msgspec.convert(value, this.type, strict=strict, dec_hook=_value)
                 # Read from text, 1e1 and 5.0 would do for a number.
                 if not strict and type(values[this.name]) is int and not re.fullmatch("[0-9]{1,19}", given[name]):
                     raise msgspec.ValidationError("Expected `int`")
@@ -188,7 +259,10 @@ def _convert(
 
 
 def _value(kind: Any, raw: object) -> Any:  # noqa: ANN401
-    if not isinstance(raw, str):
+    if kind is Tags:
+        if not isinstance(raw, list) or not all(isinstance(word, str) for word in raw):
+            raise TypeError("Must be a list of strings.")
+    elif not isinstance(raw, str):
         raise TypeError("Must be a string.")
     return kind(raw)
 
@@ -199,7 +273,8 @@ _SENTENCES = (
     (r"Expected `int`", "Must be a whole number."),
     (r"Expected `bool`", "Must be true or false."),
     (r"Expected `array`", "Must be a list."),
-    (r"Expected `(str|datetime)`", "Must be a string."),
+    (r"Expected `datetime` with a timezone|Invalid RFC3339", "Must be a moment with a zone: 2026-03-04T12:00:00Z."),
+    (r"Expected `(str|datetime)", "Must be a string."),
 )
 """What msgspec says of a value, in words for whoever sent it."""
 

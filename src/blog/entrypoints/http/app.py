@@ -16,9 +16,22 @@ from litestar.handlers import HTTPRouteHandler
 
 from blog.container import Container, close
 from blog.entrypoints import logs
-from blog.entrypoints.http import admission, articles, auth, docs, health, openapi, users
+from blog.entrypoints.http import (
+    admission,
+    articles,
+    auth,
+    docs,
+    health,
+    openapi,
+    previews,
+    revisions,
+    tags,
+    users,
+    working_copies,
+)
 from blog.entrypoints.http.edge import ASGIApp, edge
 from blog.entrypoints.http.problems import HANDLERS, allowed
+from blog.entrypoints.http.replies import once
 from blog.settings import Settings
 
 STOP_SECONDS = 30
@@ -27,7 +40,10 @@ STOP_SECONDS = 30
 HOLD_SECONDS = 0.1
 """How long after a worker's loop has begun it surely serves."""
 
-PARTS = ("accounts", "article_queries", "authenticating", "publishing", "readiness", "user_queries")
+PARTS = (
+    *("accounts", "article_queries", "authenticating", "previewing", "publishing", "readiness", "remembering"),
+    *("revising", "reworking", "user_queries"),
+)
 
 
 ROUTES = (
@@ -41,6 +57,20 @@ ROUTES = (
     articles.write_article,
     articles.edit_article,
     articles.delete_article,
+    articles.archive_article,
+    tags.list_tags,
+    revisions.list_revisions,
+    revisions.show_revision,
+    revisions.compare_revisions,
+    revisions.restore_revision,
+    working_copies.show_working_copy,
+    working_copies.save_working_copy,
+    working_copies.discard_working_copy,
+    working_copies.publish_working_copy,
+    previews.issue_preview,
+    previews.list_previews,
+    previews.revoke_preview,
+    previews.show_preview,
     health.show_live,
     health.show_ready,
 )
@@ -73,10 +103,13 @@ def build(container: Container) -> ASGIApp:
                         admission.viewer,
                         admission.payload,
                         admission.parameters,
+                        admission.expected,
+                        admission.request_key,
+                        once,
                     )
                 },
             },
-            guards=[admission.Admission(container.authenticating)],
+            guards=[admission.Admission(container.authenticating, require_if_match=settings.require_if_match)],
             exception_handlers=HANDLERS,
             request_max_body_size=admission.MAX_BODY,
             openapi_config=None,

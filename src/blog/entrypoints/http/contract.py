@@ -36,9 +36,15 @@ class Contract:
     client_may_authenticate: bool = False
     """Whether an OAuth 2.0 client may name itself by HTTP Basic (RFC 6749, section 2.3.1); nobody looks who it is."""
     reply: Any = None
-    """The model of the reply, where the handler encodes it by itself."""
+    """The model of the reply, where the handler encodes it by itself; or several, of which it is one."""
+    if_match: bool = False
+    """Whether `If-Match` names the version that something is done to."""
+    once: bool = False
+    """Whether `Idempotency-Key` has it done once, however often it is asked for."""
     headers: tuple[str, ...] = ()
     """Headers of the reply when all goes well."""
+    redirects: bool = False
+    """Whether the thing may be at another address now."""
     problems: tuple[type[BlogError], ...] = ()
     """What the handler raises."""
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 Header = tuple[bytes, bytes]
 
 METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST"
-ALLOWED = b"Accept, Accept-Language, Authorization, Content-Language, Content-Type"
+ALLOWED = b"Accept, Accept-Language, Authorization, Content-Language, Content-Type, Idempotency-Key, If-Match"
 EXPOSED = b"ETag, Link, Location, Retry-After"
 MAX_AGE = b"600"  # seconds
 

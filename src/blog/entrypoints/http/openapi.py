@@ -5,10 +5,11 @@ refuses is known from there too.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from http import HTTPStatus
 from inspect import getdoc
+from itertools import chain
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -16,10 +17,14 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from blog import __version__
-from blog.domain.articles import Content, Title
+from blog.application.remembering import StillRunning
+from blog.domain.articles import Content, EditedMeanwhile, WebAddress
 from blog.domain.errors import BlogError, Unavailable
+from blog.domain.slugs import RESERVED, Slug
+from blog.domain.tags import Tag, Tags
+from blog.domain.text import Line as TextLine
 from blog.domain.users import Email, InvalidToken, Password, Username
-from blog.entrypoints.http.admission import BODY_SECONDS, MAX_BODY
+from blog.entrypoints.http.admission import BODY_SECONDS, ENTITY_TAG, GUARDED, KEY, MAX_BODY, NO_IF_MATCH
 from blog.entrypoints.http.auth import Line
 from blog.entrypoints.http.contract import JSON, OPEN, Body, Contract, Path, Query
 from blog.entrypoints.http.problems import (
@@ -31,6 +36,7 @@ from blog.entrypoints.http.problems import (
     InvalidRequest,
     NotSignedIn,
     Problem,
+    StaleProblem,
     describe,
     status_of,
 )
@@ -54,7 +60,10 @@ _LOCAL = rf'[^{_CONTROL}{_BLANK}@"(),:;<>\[\\\]]'
 _LABEL = rf'[^{_CONTROL}{_BLANK}@."]+'
 
 PATTERNS = {
-    Title: rf"^[^{_CONTROL}]*[^{_CONTROL}{_BLANK}][^{_CONTROL}]*$",
+    TextLine: rf"^[^{_CONTROL}]*[^{_CONTROL}{_BLANK}][^{_CONTROL}]*$",
+    Tag: rf"^[^{_CONTROL},]*[^{_CONTROL}{_BLANK},][^{_CONTROL},]*$",
+    Slug: rf"^(?![0-9]+$)(?!({'|'.join(sorted(RESERVED))})$){Slug.PATTERN[1:]}",
+    WebAddress: WebAddress.PATTERN,
     Content: rf"^[^{_CONTROL_BUT_LAYOUT}]*[^{_CONTROL}{_BLANK}][^{_CONTROL_BUT_LAYOUT}]*$",
     Username: Username.PATTERN,
     Email: rf"^{_LOCAL}{{1,64}}@{_LABEL}(\.{_LABEL})*$",
@@ -68,6 +77,11 @@ One rule is in no pattern: an address keeps its bound with its case and compatib
 
 FORMATS = {Password: "password"}
 
+MOMENTS = r"^(19|2[0-9])[0-9]{2}-"
+"""The years that a moment may be in: YEARS of the articles."""
+
+MOMENT = datetime(2026, 3, 4, 12, 0, 1, 123456, UTC)
+
 EXAMPLES: Mapping[str, Any] = {
     "access_token": "header.payload.signature",
     "article_id": 42,
@@ -75,15 +89,43 @@ EXAMPLES: Mapping[str, Any] = {
     "content": "The engine weaves algebraic patterns.",
     "created_at": "2026-03-04T12:00:01.123456Z",
     "email": "ada@example.org",
-    "expires_in": 1800,
     "id": 42,
     "password": "correct horse battery",
     "published": True,
-    "status": "ok",
+    "status": "published",
     "title": "On engines",
-    "token_type": "bearer",
     "updated_at": "2026-03-04T12:00:01.123456Z",
     "username": "ada",
+    "against": 1,
+    "based_on": 1,
+    "canonical_url": "https://example.org/on-engines",
+    "changed": ["title"],
+    "changed_at": "2026-03-04T12:00:01.123456Z",
+    "changed_by": 7,
+    "content_html": "<p>The engine weaves algebraic patterns.</p>\n",
+    "count": 3,
+    "cover_image_alt": "An engine, half built.",
+    "cover_image_url": "https://example.org/engine.png",
+    "diff": "--- version 1\n+++ version 2\n@@ -1 +1 @@\n-title: Engines\n+title: On engines\n",
+    "edition": "1-0123456789ab",
+    "expires_at": "2026-03-11T12:00:01.123456Z",
+    "expires_in": 1800,
+    "featured": False,
+    "note": "A better beginning.",
+    "of": "article",
+    "preview_id": 5,
+    "publish_at": "2026-03-04T12:00:01.123456Z",
+    "published_at": "2026-03-04T12:00:01.123456Z",
+    "reading_minutes": 1,
+    "slug": "on-engines",
+    "summary": "What the engine weaves.",
+    "tag": "engines",
+    "tags": ["engines", "algebra"],
+    "token": "header.payload.signature",
+    "unpublish_at": None,
+    "url": "/preview?token=header.payload.signature",
+    "version": 1,
+    "word_count": 5,
 }
 """By the names of fields and parameters, which mean the same everywhere."""
 
@@ -92,8 +134,13 @@ HEADERS: Mapping[str, Any] = {
     "Accept-Encoding": {"description": "The content coding to send.", "schema": {"type": "string"}},
     "Cache-Control": {
         "required": True,
-        "description": "The token is a secret.",
+        "description": "What is told is a secret.",
         "schema": {"type": "string", "const": "no-store"},
+    },
+    "ETag": {
+        "required": True,
+        "description": "The `edition`, a dot, and what tells one selection of fields from another (RFC 9110).",
+        "schema": {"type": "string"},
     },
     "Link": {"description": "`next` and `prev` (RFC 8288).", "schema": {"type": "string"}},
     "Location": {
@@ -106,6 +153,28 @@ HEADERS: Mapping[str, Any] = {
         "required": True,
         "description": "The challenge (RFC 6750, section 3).",
         "schema": {"type": "string"},
+    },
+}
+
+PARAMETERS: Mapping[str, Any] = {
+    "If-Match": {
+        "name": "If-Match",
+        "in": "header",
+        "required": False,
+        "description": (
+            "The `ETag` of what is to be changed, or several, or `*` (RFC 9110, section 13.1.1). What it says before "
+            "the first dot, the `edition`, is what counts. Where it is compulsory, a change without it is 428."
+        ),
+        "schema": {"type": "string", "pattern": rf"^(\*|{ENTITY_TAG}([ \t]*,[ \t]*{ENTITY_TAG})*)$"},
+        "examples": {"any": {"value": "*"}, "one": {"value": '"1-0123456789ab.6f2d8c0e9b1a"'}},
+    },
+    "Idempotency-Key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "A string of yours: the same request with the same key is done once, for 24 hours.",
+        "schema": {"type": "string", "pattern": rf"^({KEY})$"},
+        "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
     },
 }
 
@@ -126,7 +195,8 @@ def serve(title: str, routes: Iterable[HTTPRouteHandler]) -> HTTPRouteHandler:
 def document(title: str, routes: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
     """The document of these routes."""
     routes = list(routes)
-    models = {Problem, InvalidProblem, *map(_reply, routes), *(_contract(route).body for route in routes)} - {None}
+    replies = chain.from_iterable(map(_replies, routes))
+    models = {Problem, InvalidProblem, StaleProblem, *replies, *(_contract(route).body for route in routes)} - {None}
     references, schemas = _schemas(models)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -140,6 +210,7 @@ def document(title: str, routes: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
             "schemas": schemas,
             "responses": _shared(),
             "headers": HEADERS,
+            "parameters": PARAMETERS,
             "securitySchemes": {
                 "password": {
                     "type": "oauth2",
@@ -153,14 +224,19 @@ def document(title: str, routes: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
 
 
 def _operation(route: HTTPRouteHandler, references: Mapping[Any, Any]) -> dict[str, Any]:
-    terms, reply = _contract(route), _reply(route)
+    terms, replies = _contract(route), _replies(route)
     summary, _, description = (getdoc(route.fn) or "").partition("\n\n")
     operation: dict[str, Any] = {
         "operationId": route.fn.__name__,
         "summary": summary.rstrip("."),
         "description": description,
         "tags": route.tags,
-        "parameters": [*_parameters(terms.path, "path"), *_parameters(terms.query, "query")],
+        "parameters": [
+            *_parameters(terms.path, "path"),
+            *_parameters(terms.query, "query"),
+            *([{"$ref": "#/components/parameters/If-Match"}] if terms.if_match else []),
+            *([{"$ref": "#/components/parameters/Idempotency-Key"}] if terms.once else []),
+        ],
     }
     if terms.body:
         operation["requestBody"] = {
@@ -168,9 +244,13 @@ def _operation(route: HTTPRouteHandler, references: Mapping[Any, Any]) -> dict[s
             "content": {terms.media_type: {"schema": references[terms.body]}},
         }
     success = {"description": HTTPStatus(route.status_code).phrase, **_headers(terms.headers)}
-    if reply:
-        success["content"] = {JSON: {"schema": references[reply]}}
-    operation["responses"] = {str(route.status_code): success, **_problems(terms)}
+    if replies:
+        schemas = [references[reply] for reply in replies]
+        success["content"] = {JSON: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
+    operation["responses"] = {str(route.status_code): success, **_problems(terms, route.http_methods)}
+    if terms.redirects:
+        moved = {"description": "It is at another address now.", **_headers(["Location"])}
+        operation["responses"]["308"] = moved
     tokens: list[dict[str, list[str]]] = [{"password": []}, {"bearer": []}]
     if terms.signed_in:
         operation["security"] = tokens
@@ -179,13 +259,17 @@ def _operation(route: HTTPRouteHandler, references: Mapping[Any, Any]) -> dict[s
     return {name: value for name, value in operation.items() if value}
 
 
-def _problems(terms: Contract) -> dict[str, Any]:
+def _problems(terms: Contract, methods: Collection[str]) -> dict[str, Any]:
     """The problems of a route: what it raises itself, and what everything does that takes what it takes."""
     shared = {400, 401, 422, 500, 503} | ({408, 413, 415} if terms.body else set())
     responses = {status: {"$ref": f"#/components/responses/{_name(status)}"} for status in shared}
     raised: dict[int, list[type[BlogError]]] = {}
     for error in terms.problems:
         raised.setdefault(status_of(error), []).append(error)
+    if terms.once:
+        raised.setdefault(409, []).append(StillRunning)
+    if terms.if_match and not GUARDED.isdisjoint(methods):
+        responses[428] = {"$ref": f"#/components/responses/{_name(428)}"}
     for status, errors in raised.items():
         sentences = " ".join(f"{error.sentence.rstrip('.')}." for error in errors)
         responses[status] = _problem(status, sentences, _facts(*errors))
@@ -216,6 +300,10 @@ def _shared() -> dict[str, Any]:
             "The request breaks this contract; `errors` names everything that is wrong with it.",
             describe(422, InvalidRequest.sentence, invalid),
         ),
+        428: (
+            "A change has to name the version it is for.",
+            describe(428, NO_IF_MATCH),
+        ),
         500: ("A fault on our side.", describe(500, FAULT.format("d4f6a1c09b3e4f7c8a5d2e1b0c9f8a7d"))),
     }
     return {
@@ -238,7 +326,7 @@ def _shared() -> dict[str, Any]:
 
 def _problem(status: int, description: str, examples: Mapping[str, Problem]) -> dict[str, Any]:
     """A problem as a response."""
-    model = InvalidProblem if status == status_of(InvalidRequest) else Problem
+    model = {422: InvalidProblem, 412: StaleProblem}.get(status, Problem)
     content = {
         "schema": {"$ref": f"#/components/schemas/{model.__name__}"},
         "examples": {name: {"value": msgspec.to_builtins(example)} for name, example in examples.items()},
@@ -248,7 +336,11 @@ def _problem(status: int, description: str, examples: Mapping[str, Problem]) -> 
 
 
 def _facts(*errors: type[BlogError]) -> dict[str, Problem]:
-    return {error.__name__: describe(status_of(error), error.sentence) for error in errors}
+    problems = {error.__name__: describe(status_of(error), error.sentence) for error in errors}
+    if EditedMeanwhile in errors:
+        given = msgspec.structs.asdict(problems[EditedMeanwhile.__name__])
+        problems[EditedMeanwhile.__name__] = StaleProblem(**given, version=8, changed_by=7, changed_at=MOMENT)
+    return problems
 
 
 def _name(status: int) -> str:
@@ -265,13 +357,13 @@ def _contract(route: HTTPRouteHandler) -> Contract:
     return terms
 
 
-def _reply(route: HTTPRouteHandler) -> Any:  # noqa: ANN401
-    """The model of a reply, or None where it has no content."""
+def _replies(route: HTTPRouteHandler) -> tuple[Any, ...]:
+    """The models of which a reply is one; none where it has no content."""
     if reply := _contract(route).reply:
-        return reply
+        return reply if isinstance(reply, tuple) else (reply,)
     hint = get_type_hints(route.fn)["return"]
     model = get_args(hint)[0] if get_origin(hint) is Response else hint
-    return None if model is type(None) else model
+    return () if model is type(None) else (model,)
 
 
 def _schemas(models: Iterable[Any]) -> tuple[dict[Any, Any], dict[str, Any]]:
@@ -280,16 +372,30 @@ def _schemas(models: Iterable[Any]) -> tuple[dict[Any, Any], dict[str, Any]]:
     references, found = msgspec.json.schema_components(
         models, schema_hook=word, ref_template="#/components/schemas/{name}"
     )
-    for model in {get_args(model)[0] if get_origin(model) is list else model for model in models}:
+    for model in {get_args(model)[0] if get_origin(model) in (list, Sequence) else model for model in models}:
         schema = found[model.__name__]
         fields = schema["properties"]
         for name, kind in get_type_hints(model).items():
-            if kind is datetime:
-                fields[name]["format"] = "date-time"
+            if datetime in (kind, *get_args(kind)):
+                strings = [one for one in fields[name].get("anyOf", [fields[name]]) if one.get("type") == "string"]
+                strings[0]["format"] = "date-time"
+                if issubclass(model, Body):
+                    strings[0]["pattern"] = MOMENTS
         if not issubclass(model, Body):
             schema["required"] = list(fields)
         if not issubclass(model, Problem):
-            schema["examples"] = [{name: EXAMPLES[name] for name in fields if name in EXAMPLES}]
+            # What is published when cannot be said in both ways at once.
+            other_way = ["publish_at", "unpublish_at"] if issubclass(model, Body) else []
+            if "published" in fields and other_way:
+                schema["allOf"] = [{"not": {"required": ["published", name]}} for name in other_way]
+            schema["examples"] = [
+                {
+                    name: value
+                    for name, each in fields.items()
+                    if name not in other_way
+                    for value in _example(name, each)
+                }
+            ]
     return dict(zip(models, references, strict=True)), dict(sorted(found.items()))
 
 
@@ -305,16 +411,31 @@ def _parameters(model: type[Path] | type[Query] | None, place: str) -> list[dict
             "description": fields[this.encode_name].pop("description"),
             "schema": fields[this.encode_name],
         }
-        | ({"example": EXAMPLES[this.encode_name]} if this.encode_name in EXAMPLES else {})
+        # Several values of one parameter are apart by commas.
+        | ({"style": "form", "explode": False} if fields[this.encode_name].get("type") == "array" else {})
+        | ({"example": found[0]} if (found := _example(this.encode_name, fields[this.encode_name])) else {})
         for this in msgspec.structs.fields(model)
     ]
 
 
+def _example(name: str, schema: Mapping[str, Any]) -> list[Any]:
+    """An example of a field or parameter, as it is written there; or none."""
+    if len(only := schema.get("enum", [])) == 1:
+        return list(only)
+    if name not in EXAMPLES:
+        return []
+    value = EXAMPLES[name]
+    return [str(value) if schema.get("type") == "string" else value]
+
+
 def word(kind: Any) -> dict[str, Any]:  # noqa: ANN401
     """A word of the domain, by what its type says of itself."""
+    if issubclass(kind, Tags):
+        tags = {"type": "array", "items": word(Tag), "maxItems": Tags.MAX, "uniqueItems": True}
+        return tags | {"description": _described(kind)} | ({} if kind is Tags else {"minItems": 1})
     schema: dict[str, Any] = {
         "type": "string",
-        "description": (getdoc(kind) or "").partition("\n\n")[0].replace(" Raises `Invalid`.", ""),
+        "description": _described(kind),
         "minLength": kind.MIN,
         "maxLength": kind.MAX,
     }
@@ -322,3 +443,7 @@ def word(kind: Any) -> dict[str, Any]:  # noqa: ANN401
         if known := [table[ancestor] for ancestor in kind.__mro__ if ancestor in table]:
             schema[name] = known[0]
     return schema
+
+
+def _described(kind: Any) -> str:  # noqa: ANN401
+    return (getdoc(kind) or "").partition("\n\n")[0].replace(" Raises `Invalid`.", "")

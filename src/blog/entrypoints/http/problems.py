@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -11,7 +12,18 @@ from litestar.exceptions import HTTPException
 from msgspec import UNSET, Meta, UnsetType
 from structlog.contextvars import get_contextvars
 
-from blog.domain.errors import BlogError, Conflict, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
+from blog.application.remembering import KeyReused
+from blog.domain.articles import ArticleMoved, Contradiction, EditedMeanwhile, TooHardToRender
+from blog.domain.errors import (
+    BlogError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Stale,
+    Unauthenticated,
+    Unavailable,
+)
 from blog.domain.users import InvalidToken
 
 MEDIA_TYPE = "application/problem+json"
@@ -29,6 +41,7 @@ class FieldError(msgspec.Struct, kw_only=True):
         | UnsetType
     ) = UNSET
     parameter: Annotated[str, Meta(description="Which parameter of the query.")] | UnsetType = UNSET
+    header: Annotated[str, Meta(description="Which header.")] | UnsetType = UNSET
 
 
 class Problem(msgspec.Struct, kw_only=True):
@@ -43,6 +56,14 @@ class InvalidProblem(Problem, kw_only=True):
     """Why a request is invalid: everything that is wrong with it."""
 
     errors: Annotated[list[FieldError], Meta(min_length=1)]
+
+
+class StaleProblem(Problem, kw_only=True):
+    """What is to be changed was changed in the meantime: to which version, by whom and when."""
+
+    version: int
+    changed_by: Annotated[int, Meta(description="The `id` of a user.")]
+    changed_at: datetime
 
 
 class InvalidRequest(Invalid):
@@ -67,6 +88,7 @@ STATUS: Mapping[type[BlogError], HTTPStatus] = {
     Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
+    Stale: HTTPStatus.PRECONDITION_FAILED,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -104,14 +126,34 @@ def problem(
     status: int, detail: str, *, errors: list[FieldError] | None = None, headers: Mapping[str, str] | None = None
 ) -> Response[bytes]:
     """A problem as a reply."""
-    content = describe(status, detail, errors)
-    return Response(msgspec.json.encode(content), media_type=MEDIA_TYPE, status_code=status, headers=headers)
+    return _reply(describe(status, detail, errors), headers)
+
+
+def _reply(content: Problem, headers: Mapping[str, str] | None = None) -> Response[bytes]:
+    encoded = msgspec.json.encode(content)
+    return Response(encoded, media_type=MEDIA_TYPE, status_code=content.status, headers=headers)
 
 
 def refused(_: Request[Any, Any, Any], error: BlogError) -> Response[bytes]:
     """What the blog refuses, by its kind."""
     status = status_of(type(error))
     headers: dict[str, str] = {}
+    if isinstance(error, EditedMeanwhile):
+        return _reply(
+            StaleProblem(
+                **msgspec.structs.asdict(describe(status, str(error))),
+                version=error.version,
+                changed_by=error.changed_by,
+                changed_at=error.changed_at,
+            )
+        )
+    errors = getattr(error, "errors", None)
+    if isinstance(error, Contradiction):
+        errors = [FieldError(pointer=f"#/{error.field}", detail=str(error))]
+    elif isinstance(error, TooHardToRender):
+        errors = [FieldError(pointer="#/content", detail=str(error))]
+    elif isinstance(error, KeyReused):
+        errors = [FieldError(header="Idempotency-Key", detail=str(error))]
     if isinstance(error, Unauthenticated):
         code = f' error="invalid_token", error_description="{error}"' if isinstance(error, InvalidToken) else ""
         headers["WWW-Authenticate"] = f'Bearer realm="blog"{"," if code else ""}{code}'
@@ -119,7 +161,16 @@ def refused(_: Request[Any, Any, Any], error: BlogError) -> Response[bytes]:
         headers["Retry-After"] = str(error.retry_after)
         # A line and no traceback: in an outage every request comes by here.
         log.warning("%s Cause: %r", error, error.__cause__)
-    return problem(status, str(error), errors=getattr(error, "errors", None), headers=headers)
+    return problem(status, InvalidRequest.sentence if errors else str(error), errors=errors, headers=headers)
+
+
+def moved(request: Request[Any, Any, Any], error: ArticleMoved) -> Response[bytes]:
+    """An address that is another now, for good (RFC 9110, section 15.4.9)."""
+    query = request.scope["query_string"].decode("latin-1")
+    location = f"/articles/{error.slug}{'?' if query else ''}{query}"
+    # It may move back, and a browser that remembers both ways would go in circles.
+    headers = {"Location": location, "Cache-Control": "no-cache"}
+    return Response(b"", status_code=HTTPStatus.PERMANENT_REDIRECT, headers=headers, media_type="text/plain")
 
 
 def allowed(methods: Iterable[str]) -> str:
@@ -145,6 +196,7 @@ def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[by
 
 
 HANDLERS: dict[int | type[Exception], Any] = {
+    ArticleMoved: moved,
     BlogError: refused,
     HTTPException: not_understood,
     Exception: unexpected,

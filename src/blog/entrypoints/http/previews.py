@@ -1,0 +1,152 @@
+"""Previews of what is not published."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, delete, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, SkipValidation
+
+from blog.application.previewing import Previewing
+from blog.application.queries import RenderedArticleView
+from blog.domain.articles import ArticleNotFound, NotTheAuthor
+from blog.domain.previews import Preview, Previewed, PreviewNotFound
+from blog.domain.working_copies import WorkingCopyNotFound
+from blog.entrypoints.http.articles import ARTICLE, ArticlePath
+from blog.entrypoints.http.contract import JSON, Body, Contract, Query
+
+DAY = 24 * 60 * 60
+
+# Whoever has the link reads on; nobody else is to find it in a cache, a search engine or another site's log.
+SECRET = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex", "Referrer-Policy": "no-referrer"}
+
+
+class NewPreview(Body):
+    """What to show, and for how long."""
+
+    of: Previewed = Previewed.ARTICLE
+    expires_in: Annotated[int, msgspec.Meta(ge=60, le=30 * DAY, description="Seconds.")] = 7 * DAY
+
+
+class PreviewReply(msgspec.Struct, kw_only=True):
+    """A preview."""
+
+    id: int
+    article_id: int
+    of: Previewed
+    created_at: datetime
+    expires_at: datetime
+
+
+class IssuedPreviewReply(PreviewReply, kw_only=True):
+    """A preview, and the link that opens it, which is told this once."""
+
+    token: str
+    url: Annotated[str, msgspec.Meta(description="The link, as an absolute path.")]
+
+
+class PreviewPath(ArticlePath):
+    """Which preview of which article."""
+
+    preview_id: Annotated[int, msgspec.Meta(ge=1, le=10**18 - 1, description="The `id` of a preview.")]
+
+
+class PreviewToken(Query):
+    """What opens a preview."""
+
+    token: Annotated[str, msgspec.Meta(max_length=1000, description="The token of the link.")]
+
+
+def preview_number(preview_id: FromPath[str]) -> int:
+    """The number in the path; whatever is none names no preview."""
+    if not re.fullmatch(r"[0-9]{1,18}", preview_id):
+        raise PreviewNotFound
+    return int(preview_id)
+
+
+PROBLEMS = (NotTheAuthor, ArticleNotFound)
+
+
+@post(
+    "/articles/{article_id:str}/previews",
+    tags=["previews"],
+    dependencies=ARTICLE,
+    contract=Contract(
+        path=ArticlePath,
+        body=NewPreview,
+        signed_in=True,
+        headers=("Cache-Control",),
+        problems=(*PROBLEMS, WorkingCopyNotFound),
+    ),
+)
+async def issue_preview(
+    article: NamedDependency[int],
+    payload: NamedDependency[SkipValidation[NewPreview]],
+    actor: NamedDependency[int],
+    previewing: NamedDependency[SkipValidation[Previewing]],
+) -> Response[IssuedPreviewReply]:
+    """Make a link that shows an article of yours, or its working copy, to whoever has it."""
+    lifetime = timedelta(seconds=payload.expires_in)
+    issued = await previewing.issue(actor=actor, article=article, of=payload.of, lifetime=lifetime)
+    content = IssuedPreviewReply(**_shown(issued.preview), token=issued.token, url=f"/preview?token={issued.token}")
+    return Response(content, headers=SECRET)
+
+
+@get(
+    "/articles/{article_id:str}/previews",
+    tags=["previews"],
+    dependencies=ARTICLE,
+    contract=Contract(path=ArticlePath, signed_in=True, problems=PROBLEMS),
+)
+async def list_previews(
+    article: NamedDependency[int],
+    actor: NamedDependency[int],
+    previewing: NamedDependency[SkipValidation[Previewing]],
+) -> Sequence[PreviewReply]:
+    """The previews of an article of yours that have not expired, the newest first."""
+    return [PreviewReply(**_shown(preview)) for preview in await previewing.list(actor=actor, article=article)]
+
+
+@delete(
+    "/articles/{article_id:str}/previews/{preview_id:str}",
+    tags=["previews"],
+    dependencies=ARTICLE | {"preview": Provide(preview_number, sync_to_thread=False)},
+    contract=Contract(path=PreviewPath, signed_in=True, problems=(*PROBLEMS, PreviewNotFound)),
+)
+async def revoke_preview(
+    article: NamedDependency[int],
+    preview: NamedDependency[int],
+    actor: NamedDependency[int],
+    previewing: NamedDependency[SkipValidation[Previewing]],
+) -> None:
+    """Take a link back."""
+    await previewing.revoke(actor=actor, article=article, preview=preview)
+
+
+@get(
+    "/preview",
+    tags=["previews"],
+    contract=Contract(
+        query=PreviewToken, reply=RenderedArticleView, headers=("Cache-Control",), problems=(PreviewNotFound,)
+    ),
+)
+async def show_preview(
+    parameters: NamedDependency[SkipValidation[PreviewToken]],
+    previewing: NamedDependency[SkipValidation[Previewing]],
+) -> Response[bytes]:
+    """What a link shows, as it stands, with its HTML."""
+    article = await previewing.show(parameters.token)
+    return Response(msgspec.json.encode(article), media_type=JSON, headers=SECRET)
+
+
+def _shown(preview: Preview) -> dict[str, Any]:
+    return {
+        "id": preview.id,
+        "article_id": preview.article_id,
+        "of": preview.of,
+        "created_at": preview.created_at,
+        "expires_at": preview.expires_at,
+    }

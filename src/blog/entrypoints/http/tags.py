@@ -1,0 +1,29 @@
+"""Tags."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from blog.application.queries import ArticleQueries, TagView
+from blog.entrypoints.http.contract import JSON, Contract, Query
+
+
+class TagPage(Query):
+    """Which tags of the list."""
+
+    skip: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000, description="How many to leave out.")] = 0
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many to show at most.")] = 100
+
+
+@get("/tags", tags=["articles"], contract=Contract(query=TagPage, reply=list[TagView]))
+async def list_tags(
+    parameters: NamedDependency[SkipValidation[TagPage]],
+    viewer: NamedDependency[int | None],
+    article_queries: NamedDependency[SkipValidation[ArticleQueries]],
+) -> Response[bytes]:
+    """The tags of the articles that you may read, the most frequent first."""
+    tags = await article_queries.tags(viewer=viewer, skip=parameters.skip, limit=parameters.limit)
+    return Response(msgspec.json.encode(tags), media_type=JSON)

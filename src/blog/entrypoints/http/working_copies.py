@@ -1,0 +1,122 @@
+"""The working copy of an article."""
+
+import msgspec
+from litestar import Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from blog.application.queries import ArticleView, WorkingCopyView
+from blog.application.reworking import Reworking
+from blog.domain.articles import ArticleNotFound, EditedMeanwhile, NotTheAuthor, Title
+from blog.domain.working_copies import WorkingCopyNotFound
+from blog.entrypoints.http.articles import ARTICLE, ArticlePath, LongContent, TextFields, given
+from blog.entrypoints.http.contract import Contract
+from blog.entrypoints.http.replies import reply, respond
+
+
+class WorkingCopyChanges(TextFields):
+    """What is to change in the copy; what is not sent stays as it is, and null clears."""
+
+    title: Title | msgspec.UnsetType = msgspec.UNSET
+    content: LongContent | msgspec.UnsetType = msgspec.UNSET
+
+
+PROBLEMS = (NotTheAuthor, ArticleNotFound)
+
+
+@get(
+    "/articles/{article_id:str}/working-copy",
+    tags=["working copies"],
+    dependencies=ARTICLE,
+    contract=Contract(
+        path=ArticlePath,
+        reply=WorkingCopyView,
+        signed_in=True,
+        headers=("ETag",),
+        problems=(*PROBLEMS, WorkingCopyNotFound),
+    ),
+)
+async def show_working_copy(
+    article: NamedDependency[int],
+    actor: NamedDependency[int],
+    reworking: NamedDependency[SkipValidation[Reworking]],
+) -> Response[bytes]:
+    """The working copy of an article of yours."""
+    return respond(reply(await reworking.show(actor=actor, article=article)))
+
+
+@patch(
+    "/articles/{article_id:str}/working-copy",
+    tags=["working copies"],
+    dependencies=ARTICLE,
+    contract=Contract(
+        path=ArticlePath,
+        body=WorkingCopyChanges,
+        reply=WorkingCopyView,
+        signed_in=True,
+        if_match=True,
+        headers=("ETag",),
+        problems=(*PROBLEMS, EditedMeanwhile),
+    ),
+)
+async def save_working_copy(
+    article: NamedDependency[int],
+    payload: NamedDependency[SkipValidation[WorkingCopyChanges]],
+    actor: NamedDependency[int],
+    expected: NamedDependency[SkipValidation[frozenset[str] | None]],
+    reworking: NamedDependency[SkipValidation[Reworking]],
+) -> Response[bytes]:
+    """Change the working copy of an article of yours, and nothing that readers see.
+
+    It begins, with the first change, as what the article is.
+    """
+    return respond(reply(await reworking.save(actor=actor, article=article, expected=expected, **given(payload))))
+
+
+@delete(
+    "/articles/{article_id:str}/working-copy",
+    tags=["working copies"],
+    dependencies=ARTICLE,
+    contract=Contract(
+        path=ArticlePath,
+        signed_in=True,
+        if_match=True,
+        problems=(*PROBLEMS, WorkingCopyNotFound, EditedMeanwhile),
+    ),
+)
+async def discard_working_copy(
+    article: NamedDependency[int],
+    actor: NamedDependency[int],
+    expected: NamedDependency[SkipValidation[frozenset[str] | None]],
+    reworking: NamedDependency[SkipValidation[Reworking]],
+) -> None:
+    """Forget the working copy of an article of yours."""
+    await reworking.discard(actor=actor, article=article, expected=expected)
+
+
+@post(
+    "/articles/{article_id:str}/working-copy/publish",
+    status_code=200,
+    tags=["working copies"],
+    dependencies=ARTICLE,
+    contract=Contract(
+        path=ArticlePath,
+        reply=ArticleView,
+        signed_in=True,
+        if_match=True,
+        headers=("ETag",),
+        problems=(*PROBLEMS, WorkingCopyNotFound, EditedMeanwhile),
+    ),
+)
+async def publish_working_copy(
+    article: NamedDependency[int],
+    actor: NamedDependency[int],
+    expected: NamedDependency[SkipValidation[frozenset[str] | None]],
+    reworking: NamedDependency[SkipValidation[Reworking]],
+) -> Response[bytes]:
+    """Put the working copy in the place of the article's text.
+
+    Refused where that text was changed since the copy began; discard the copy and begin another. `If-Match` names a
+    version of the copy.
+    """
+    return respond(reply(await reworking.publish(actor=actor, article=article, expected=expected)))
