@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import blog
+from blog.adapters.markdown import RustMarkdown
 from blog.adapters.memory import MemoryArticleQueries, MemoryStore, MemoryTransaction, MemoryUserQueries
 from blog.adapters.passwords import BcryptHasher
 from blog.adapters.tokens import JwtAccessTokens
@@ -29,6 +30,7 @@ STATUSES = {
     blog.Forbidden: 403,
     blog.NotFound: 404,
     blog.Conflict: 409,
+    blog.Stale: 412,
     blog.Unavailable: 503,
 }
 
@@ -43,8 +45,10 @@ class Api:
         self.authenticating = blog.Authenticating(
             transaction=lambda: MemoryTransaction(store), users=MemoryUserQueries(store), hasher=hasher, tokens=tokens
         )
-        self.publishing = blog.Publishing(transaction=lambda: MemoryTransaction(store), now=now)
-        self.articles = MemoryArticleQueries(store)
+        self.publishing = blog.Publishing(
+            transaction=lambda: MemoryTransaction(store), markdown=RustMarkdown(), now=now
+        )
+        self.articles = MemoryArticleQueries(store, now)
 
     async def register(self, request: Request) -> Response:
         values = await read(request, email=blog.Email, username=blog.Username, password=blog.NewPassword)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from blog import Accounts, BlogError, Content, Email, NewPassword, Publishing, Title, Username
 from blog.adapters.database import Database, DatabaseArticleQueries, DatabaseTransaction, JoinedTransaction
+from blog.adapters.markdown import RustMarkdown
 from blog.adapters.passwords import BcryptHasher
 
 INVOICES = text("""
@@ -31,10 +32,10 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-async def order(database: Database, *, authors: list[int], title: str, cents: int) -> None:
+async def order(database: Database, markdown: RustMarkdown, *, authors: list[int], title: str, cents: int) -> None:
     """Publish a series, a part by each of these authors, and charge for every part: all of it or nothing."""
     async with database.engine.begin() as connection:
-        publishing = Publishing(transaction=lambda: JoinedTransaction(connection), now=now)
+        publishing = Publishing(transaction=lambda: JoinedTransaction(connection), markdown=markdown, now=now)
         for number, author in enumerate(authors, 1):
             # A use case's block ends here as ever, but what it did is kept when the transaction around it is.
             article = await publishing.write(
@@ -46,7 +47,7 @@ async def order(database: Database, *, authors: list[int], title: str, cents: in
 async def main() -> None:
     # SQLAlchemy wants to be told which driver to take.
     url = make_url(os.environ["DATABASE_URL"]).set(drivername="postgresql+asyncpg")
-    database, hasher = Database(url, pool_size=2, timeout=5), BcryptHasher()
+    database, hasher, markdown = Database(url, pool_size=2, timeout=5), BcryptHasher(), RustMarkdown()
     async with database.engine.begin() as connection:
         await connection.execute(INVOICES)
 
@@ -64,19 +65,20 @@ async def main() -> None:
         ("Gifts", [ada.id], 0),
     ):
         try:
-            await order(database, authors=authors, title=title, cents=cents)
+            await order(database, markdown, authors=authors, title=title, cents=cents)
             print(f"{title}: kept.")
         except BlogError as refusal:
             print(f"{title}: the blog refuses: {refusal}")
         except IntegrityError:
             print(f"{title}: the table of invoices refuses.")
 
-    page = await DatabaseArticleQueries(database).page(viewer=ada.id, skip=0, limit=100)
+    page = await DatabaseArticleQueries(database, now).page(viewer=ada.id, skip=0, limit=100)
     async with database.engine.connect() as connection:
         invoices = (await connection.execute(COUNT, {"author": ada.id})).scalar_one()
     articles = sum(article.author_id == ada.id for article in page.articles)
     print(f"{articles} articles and {invoices} invoices.")
     hasher.close()
+    markdown.close()
     await database.close()
 
 

@@ -3,6 +3,10 @@
 Run it again whenever you like: an article of yours that has the title of a file is that file, and only what has
 changed is sent. A title is what the front matter says (TOML, between two lines of `+++`), or else the first
 `# heading`, or else the name of the file. The content is what follows the front matter, to the letter.
+
+Of the front matter it also takes `description`, `tags`, and `path` and `aliases`, which say where the post was until
+now: `path = "2019/11/07/Async-await-stable"` is published under that date, and whoever asks for `async-await-stable`
+is sent on to where the article is, which is named by the words of its title.
 """
 
 import argparse
@@ -12,10 +16,12 @@ import re
 import sys
 import time
 import tomllib
+import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+from uuid import uuid4
 
 import httpx
 from rich.console import Console
@@ -29,11 +35,24 @@ EXAMPLES = """examples:
 The password is asked for, or taken from the environment variable BLOG_PASSWORD.
 """
 FRONT_MATTER = re.compile(r"\+\+\+[ \t]*\r?\n(.*?)^\+\+\+[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+DATE = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})/")
+AWAY = (502, 503, 504)  # The service, or what stands in front of it, asks for patience.
 ATTEMPTS = 5
 LONGEST_WAIT = 30  # seconds
 
 console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
-Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Post:
+    """What is in a file."""
+
+    title: str
+    text: dict[str, Any]
+    """The fields of an article that the file says something about."""
+    publish_at: str | None
+    old_slug: str | None
+    """Where it was until now, as far as a slug can say that."""
 
 
 class Refused(Exception):
@@ -42,11 +61,13 @@ class Refused(Exception):
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
         self.status = response.status_code
+        self.fields: set[str] = set()
         reason = f"{response.status_code} {response.reason_phrase}"
         if response.headers.get("Content-Type") == "application/problem+json":
             problem = response.json()
-            errors = [f"{error.get('pointer', '')[2:]}: {error['detail']}" for error in problem.get("errors", ())]
-            reason = " ".join(errors) or problem["detail"]
+            errors = [(error.get("pointer", "")[2:], error["detail"]) for error in problem.get("errors", ())]
+            reason = " ".join(f"{field}: {detail}" for field, detail in errors) or problem["detail"]
+            self.fields = {field for field, _ in errors}
         super().__init__(reason)
 
 
@@ -59,12 +80,23 @@ class Blog:
         self.password = password
         self.articles: dict[str, Any] | None = None  # the author's own, by title, once they are known
 
-    def call(self, method: str, path: str, **body: Any) -> httpx.Response:  # noqa: ANN401
-        """Send a request and answer the reply. Raises `Refused`."""
-        response = self.client.request(method, path, **body)
-        if response.status_code == 401 and "Authorization" in self.client.headers:
-            self.log_in()  # The token has expired.
-            response = self.client.request(method, path, **body)
+    def call(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401
+        """Send a request and answer the reply; where the service is away, wait for as long as it asks, a few times.
+
+        What is answered that way may have been done all the same. So whatever writes an article says which request
+        (`Idempotency-Key`) or which version (`If-Match`) it is, and is not done twice. Raises `Refused`.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            response = self.client.request(method, path, **options)
+            if response.status_code == 401 and "Authorization" in self.client.headers:
+                self.log_in()  # The token has expired.
+                response = self.client.request(method, path, **options)
+            wait = response.headers.get("Retry-After", "")
+            if response.status_code not in AWAY or not wait.isdecimal() or attempt == ATTEMPTS:
+                break
+            seconds = min(int(wait), LONGEST_WAIT)
+            console.print(f"{Refused(response)} Waiting for {seconds} s …")
+            time.sleep(seconds)
         if not response.is_success:
             raise Refused(response)
         return response
@@ -93,66 +125,110 @@ class Blog:
             page = response.links.get("next", {}).get("url")
         return articles
 
-    def publish(self, title: str, content: str, published: bool) -> str:
+    def publish(self, post: Post, *, draft: bool) -> str:
         """Create the article, or update what has changed of it, and answer which."""
         if self.articles is None:
             self.articles = self.my_articles()
-        wanted = {"title": title, "content": content, "published": published}
-        article = self.articles.get(title)
-        if article is None:
-            self.articles[title] = self.call("POST", "/articles", json=wanted).json()
+        before = self.articles.get(post.title)
+        wanted = dict(post.text)
+        if draft or post.publish_at:
+            wanted["publish_at"] = None if draft else post.publish_at
+        elif before is None or before["status"] != "archived":  # What was put away on the blog stays away.
+            wanted["published"] = True
+        comes_out = not draft and (before is None or before["status"] == "draft")
+        if comes_out and post.old_slug:
+            wanted["slug"] = post.old_slug  # It was public there; one that has been public leads on for ever.
+        article = self.save(before, wanted)
+        if post.old_slug and (comes_out or article["slug"] == post.old_slug):
+            article = self.save(article, {"slug": slug_of(post.title) or post.old_slug})
+        self.articles[post.title] = article
+        if before is None:
             return "created"
+        return "unchanged" if article["edition"] == before["edition"] else "updated"
+
+    def save(self, article: dict[str, Any] | None, wanted: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Change the article, or create it where there is none; without a slug that the service cannot take."""
+        try:
+            if article:
+                return self.change(article, wanted)
+            return self.call("POST", "/articles", json=wanted, headers={"Idempotency-Key": f'"{uuid4()}"'}).json()
+        except Refused as refused:
+            if refused.fields != {"slug"}:
+                raise
+            return self.save(article, {name: value for name, value in wanted.items() if name != "slug"})
+
+    def change(self, article: dict[str, Any], wanted: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Change what is not as it should be, unless somebody has changed the article since it was read."""
         changes = {name: value for name, value in wanted.items() if article[name] != value}
         if not changes:
-            return "unchanged"
-        self.articles[title] = self.call("PATCH", f"/articles/{article['id']}", json=changes).json()
-        return "updated"
-
-    def patiently(self, action: Callable[..., Result], *arguments: object) -> Result:
-        """Do it; where the API is unavailable, wait for as long as it asks and do it again, a few times."""
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return action(*arguments)
-            except Refused as refused:
-                wait = refused.response.headers.get("Retry-After", "")
-                if refused.status != 503 or not wait.isdecimal():
-                    raise
-                seconds = min(int(wait), LONGEST_WAIT)
-                console.print(f"{refused} Waiting for {seconds} s …")
-                time.sleep(seconds)
-                # What is answered 503 may have been written all the same: look again, so as not to write it twice.
-                self.articles = None
-        return action(*arguments)
-
-
-def read(file: Path) -> tuple[str, str]:
-    """The title and the content of a file. Raises `ValueError` if it is not UTF-8, or its front matter not TOML."""
-    text = file.read_bytes().decode("utf-8-sig")  # read_text() would change the ends of lines.
-    title = None
-    if front_matter := FRONT_MATTER.match(text):
-        title = tomllib.loads(front_matter[1]).get("title")
-        text = text[front_matter.end() :]
-    heading = re.search(r"^# +(.*\S)", text, re.MULTILINE)
-    return str(title or (heading[1] if heading else file.stem)), text
-
-
-def publish_all(blog: Blog, files: list[Path], *, published: bool) -> Counter[str]:
-    """Publish each file, say what was updated or refused, and count what came of them."""
-    outcomes: Counter[str] = Counter()
-    files_by_title: dict[str, Path] = {}
-    for file in track(files, "Publishing", console=console):
+            return article
+        path = f"/articles/{article['id']}"
         try:
-            title, content = read(file)
-            if (other := files_by_title.setdefault(title, file)) is not file:
-                raise ValueError(f"{other.name} has the same title, {title!r}.")
-            outcome = blog.patiently(blog.publish, title, content, published)
+            return self.call("PATCH", path, json=changes, headers={"If-Match": f'"{article["edition"]}"'}).json()
+        except Refused as refused:
+            found = self.call("GET", path).json() if refused.status == 412 else {}
+            # It may be this very change that was made meanwhile, by a request whose answer got lost.
+            if not changes.items() <= found.items():
+                raise
+            return found
+
+
+def slug_of(words: str) -> str | None:
+    """The words as an address has them, if it can: a number is none, because numbers are ids."""
+    plain = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode().lower().replace("'", "")
+    slug = "-".join(re.findall(r"[a-z0-9]+", plain))[:100].rstrip("-")
+    return None if not slug or slug.isdecimal() else slug
+
+
+def read(file: Path) -> Post:
+    """What is in a file. Raises `ValueError` if it is not UTF-8, or its front matter not TOML."""
+    content = file.read_bytes().decode("utf-8-sig")  # read_text() would change the ends of lines.
+    said: dict[str, Any] = {}
+    if front_matter := FRONT_MATTER.match(content):
+        said = tomllib.loads(front_matter[1])
+        content = content[front_matter.end() :]
+    heading = re.search(r"^# +(.*\S)", content, re.MULTILINE)
+    title = str(said.get("title") or (heading[1] if heading else file.stem))
+    text = {"title": title, "content": content}
+    if "description" in said:
+        text["summary"] = said["description"]
+    if "tags" in said:
+        text["tags"] = said["tags"]
+    path = str(said.get("path", ""))
+    date = DATE.match(path)
+    old = path or str(next(iter(said.get("aliases", ())), ""))
+    return Post(
+        title=title,
+        text=text,
+        publish_at=f"{date[1]}-{date[2]}-{date[3]}T00:00:00Z" if date else None,
+        old_slug=slug_of(re.sub(r"\.(html|md)$", "", old.rstrip("/").rpartition("/")[2])),
+    )
+
+
+def publish_all(blog: Blog, files: list[Path], *, drafts: bool) -> Counter[str]:
+    """Publish each file, the oldest post first, say what was updated or refused, and count what came of them."""
+    outcomes: Counter[str] = Counter()
+    posts: dict[str, tuple[Path, Post]] = {}
+    for file in files:
+        try:
+            post = read(file)
+            if other := posts.get(post.title):
+                raise ValueError(f"{other[0].name} has the same title, {post.title!r}.")
+            posts[post.title] = file, post
+        except (OSError, ValueError) as error:
+            outcomes["refused"] += 1
+            console.print(f"{file.name}: {error}", style="red")
+    in_order = sorted(posts.values(), key=lambda found: found[1].publish_at or "9999")
+    for file, post in track(in_order, "Publishing", console=console):
+        try:
+            outcome = blog.publish(post, draft=drafts)
             if outcome == "updated":
                 console.print(f"{file.name}: updated")
-        except (OSError, ValueError, Refused) as error:
-            if isinstance(error, Refused) and error.status in (401, 503):
+        except Refused as refused:
+            if refused.status in (401, *AWAY):
                 raise
             outcome = "refused"
-            console.print(f"{file.name}: {error}", style="red")
+            console.print(f"{file.name}: {refused}", style="red")
         outcomes[outcome] += 1
     return outcomes
 
@@ -177,13 +253,13 @@ def main() -> int:
     try:
         blog = Blog(options.url, options.username, password)
         try:
-            blog.patiently(blog.log_in)
+            blog.log_in()
         except Refused as refused:
             if refused.status != 401 or not options.email:
                 raise
-            blog.patiently(blog.register, options.email)
-            blog.patiently(blog.log_in)
-        outcomes = publish_all(blog, files, published=not options.drafts)
+            blog.register(options.email)
+            blog.log_in()
+        outcomes = publish_all(blog, files, drafts=options.drafts)
     except Refused as refused:
         sys.exit(f"The blog refuses: {refused}")
     except (httpx.TransportError, httpx.InvalidURL) as error:

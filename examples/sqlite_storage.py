@@ -3,74 +3,127 @@
 It keeps what the ports `Transaction`, `ArticleQueries` and `UserQueries` promise; `blog.testing.StorageContract`,
 bound in tests/integration/test_examples.py, proves it. So every use case runs on it:
 
-    store = SqliteStore(Path("blog.sqlite"))
-    publishing = Publishing(transaction=lambda: SqliteTransaction(store), now=lambda: datetime.now(UTC))
-    page = await SqliteArticleQueries(store).page(viewer=None, skip=0, limit=10)
+    store, now = SqliteStore(Path("blog.sqlite")), lambda: datetime.now(UTC)
+    publishing = Publishing(transaction=lambda: SqliteTransaction(store), markdown=RustMarkdown(), now=now)
+    page = await SqliteArticleQueries(store, now).page(viewer=None, skip=0, limit=10)
     store.close()
 
-The file may be opened by several processes of one machine, and needs SQLite 3.37 or newer.
+Each row is one thing as JSON, beside the few columns that it is found by. The file may be opened by several processes
+of one machine, and needs SQLite 3.38 or newer.
 """
 
 import asyncio
+import itertools
+import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from types import NoneType, TracebackType
+from typing import Any, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from blog import AccountView, ArticlePage, ArticleView, Content, Email, ProfileView, Title, Unavailable, Username
-from blog.domain.articles import Article, ArticleNotFound
+from blog import AccountView, ArticlePage, ArticleView, ProfileView, Unavailable, Username
+from blog.application.ports import Clock, Reply, RequestKey
+from blog.application.queries import RenderedArticleView, TagView
+from blog.application.remembering import KEPT, KeyReused
+from blog.domain.articles import Article, ArticleMoved, ArticleNotFound, Status
+from blog.domain.previews import Preview, Previewed, PreviewNotFound
+from blog.domain.revisions import Change, Revision, RevisionNotFound
+from blog.domain.slugs import Slug
+from blog.domain.tags import Tag
 from blog.domain.users import EmailTaken, InvalidToken, User, UsernameTaken, UserNotFound
+from blog.domain.working_copies import WorkingCopy, WorkingCopyNotFound
 
+# Times are in microseconds since 1970, in UTC.
 SCHEMA = """
     PRAGMA journal_mode = WAL;  -- Readers see the last commit while somebody writes.
     PRAGMA foreign_keys = ON;
     CREATE TABLE IF NOT EXISTS users (
-        id INTEGER PRIMARY KEY,
-        email TEXT NOT NULL,
-        email_key TEXT NOT NULL UNIQUE,
-        username TEXT NOT NULL,
-        username_key TEXT NOT NULL UNIQUE,
-        password_hash TEXT NOT NULL,
-        created_at INTEGER NOT NULL,  -- in microseconds since 1970, in UTC
-        updated_at INTEGER NOT NULL
+        id INTEGER PRIMARY KEY, email_key TEXT NOT NULL UNIQUE, username_key TEXT NOT NULL UNIQUE, it TEXT NOT NULL
     ) STRICT;
     CREATE TABLE IF NOT EXISTS articles (
         id INTEGER PRIMARY KEY,
-        title TEXT NOT NULL,
-        content TEXT NOT NULL,
-        published INTEGER NOT NULL,
         author_id INTEGER NOT NULL REFERENCES users ON DELETE CASCADE,
+        publish_at INTEGER,
+        unpublish_at INTEGER,
         created_at INTEGER NOT NULL,
-        updated_at INTEGER NOT NULL
+        tag_keys TEXT NOT NULL,
+        coming TEXT,  -- the slug with which it is to come out by itself
+        it TEXT NOT NULL
     ) STRICT;
+    CREATE INDEX IF NOT EXISTS articles_by_coming ON articles (coming, publish_at, id);
     CREATE INDEX IF NOT EXISTS articles_by_age ON articles (created_at, id);
     CREATE INDEX IF NOT EXISTS articles_by_author ON articles (author_id);
+    CREATE TABLE IF NOT EXISTS slugs (
+        slug TEXT PRIMARY KEY,
+        article_id INTEGER REFERENCES articles ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS slugs_by_article ON slugs (article_id);
+    CREATE TABLE IF NOT EXISTS revisions (
+        article_id INTEGER NOT NULL REFERENCES articles ON DELETE CASCADE,
+        version INTEGER NOT NULL,
+        it TEXT NOT NULL,
+        PRIMARY KEY (article_id, version)
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS working_copies (
+        article_id INTEGER PRIMARY KEY REFERENCES articles ON DELETE CASCADE, it TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS previews (
+        id INTEGER PRIMARY KEY,
+        article_id INTEGER NOT NULL REFERENCES articles ON DELETE CASCADE,
+        expires_at INTEGER NOT NULL,
+        it TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS previews_by_article ON previews (article_id);
+    CREATE TABLE IF NOT EXISTS replies (
+        caller INTEGER NOT NULL REFERENCES users ON DELETE CASCADE,
+        route TEXT NOT NULL,
+        key TEXT NOT NULL,
+        fingerprint BLOB NOT NULL,
+        status INTEGER NOT NULL,
+        headers TEXT NOT NULL,
+        body BLOB NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (caller, route, key)
+    ) STRICT;
     -- The id that each noun was given last: AUTOINCREMENT would give one again after a rollback.
     CREATE TABLE IF NOT EXISTS ids (noun TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT;
 """
 NEXT_ID = "INSERT INTO ids VALUES (:noun, 1) ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last"
-ADD_USER = """
-    INSERT INTO users
-    VALUES (:id, :email, :email_key, :username, :username_key, :password_hash, :created_at, :updated_at)
+USER = "SELECT it FROM users WHERE id = :id"
+USER_NAMED = "SELECT it FROM users WHERE username_key = :key"
+PUT_ARTICLE = """
+    INSERT INTO articles VALUES (:id, :author_id, :publish_at, :unpublish_at, :created_at, :tag_keys, :coming, :it)
+    ON CONFLICT (id) DO UPDATE SET (publish_at, unpublish_at, tag_keys, coming, it)
+    = (excluded.publish_at, excluded.unpublish_at, excluded.tag_keys, excluded.coming, excluded.it)
 """
-USER = "SELECT * FROM users WHERE id = :id"
-USER_NAMED = "SELECT * FROM users WHERE username_key = :key"
-REMOVE_USER = "DELETE FROM users WHERE id = :id RETURNING id"
-ADD_ARTICLE = "INSERT INTO articles VALUES (:id, :title, :content, :published, :author_id, :created_at, :updated_at)"
-SAVE_ARTICLE = """
-    UPDATE articles SET (title, content, published, author_id, created_at, updated_at)
-    = (:title, :content, :published, :author_id, :created_at, :updated_at) WHERE id = :id
-"""
-REMOVE_ARTICLE = "DELETE FROM articles WHERE id = :id"
-VISIBLE_ARTICLE = "SELECT * FROM articles WHERE id = :id AND (published OR author_id IS :viewer)"
-VISIBLE_PAGE = """
-    SELECT * FROM articles WHERE published OR author_id IS :viewer
+VISIBLE = "((publish_at <= :at AND ifnull(unpublish_at > :at, true)) OR author_id IS :viewer)"
+ARTICLE = f"SELECT it FROM articles WHERE id = :id AND {VISIBLE}"  # noqa: S608
+OWNER = "SELECT article_id FROM slugs WHERE slug = :slug"
+CAME_OUT = "SELECT id FROM articles WHERE coming = :slug AND publish_at <= :at ORDER BY publish_at, id"
+CAME_OUT_OF = "SELECT it FROM articles WHERE author_id = :id AND coming IS NOT NULL AND publish_at <= :at"
+ARTICLES = f"""
+    SELECT it FROM articles WHERE {VISIBLE}
+    AND NOT EXISTS (SELECT value FROM json_each(:tags) EXCEPT SELECT value FROM json_each(tag_keys))
     ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :skip
+"""  # noqa: S608
+CHANGES = "SELECT it FROM revisions WHERE article_id = :id ORDER BY version DESC LIMIT :limit OFFSET :skip"
+PREVIEWS = (
+    "SELECT it FROM previews WHERE article_id = :id AND expires_at > :at ORDER BY it ->> 'created_at' DESC, id DESC"
+)
+PREVIEWED = """
+    SELECT articles.it AS article, previews.it AS preview, working_copies.it AS copy FROM previews
+    JOIN articles ON articles.id = previews.article_id
+    LEFT JOIN working_copies ON working_copies.article_id = articles.id
+    WHERE previews.id = :id AND expires_at > :at
+"""
+REPLY = "SELECT * FROM replies WHERE caller = :caller AND route = :route AND key = :key AND at >= :since"
+PUT_REPLY = """
+    INSERT OR REPLACE INTO replies VALUES (:caller, :route, :key, :fingerprint, :status, :headers, :body, :at)
 """
 
 # What SQLite's result codes (sqlite.org/rescode.html) say by "not now": the file is locked, full, failing or away.
@@ -81,10 +134,11 @@ NOT_NOW = {
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_CANTOPEN,
 }
-TAKEN = {
+TAKEN_BY = {
     "UNIQUE constraint failed: users.email_key": EmailTaken,
     "UNIQUE constraint failed: users.username_key": UsernameTaken,
 }
+LATEST = datetime.max.replace(tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -137,6 +191,11 @@ class Line:
         """The rows of one statement. Raises `Unavailable`."""
         return await self.run(lambda connection: connection.execute(statement, parameters).fetchall())
 
+    async def next_id(self, noun: str) -> int:
+        """An id that this noun was never given. Raises `Unavailable`."""
+        ((given,),) = await self.execute(NEXT_ID, noun=noun)
+        return int(given)
+
     async def first(self, statement: str, **parameters: object) -> sqlite3.Row | None:
         """The first row of them, if there is one. Raises `Unavailable`."""
         return next(iter(await self.execute(statement, **parameters)), None)
@@ -164,6 +223,8 @@ class SqliteTransaction:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
         self.users, self.articles = SqliteUsers(store.writing), SqliteArticles(store.writing)
+        self.working_copies, self.previews = SqliteWorkingCopies(store.writing), SqlitePreviews(store.writing)
+        self.replies = SqliteReplies(store.writing)
 
     async def __aenter__(self) -> Self:
         try:
@@ -224,27 +285,28 @@ class SqliteUsers:
         self._line = line
 
     async def next_id(self) -> int:
-        ((given,),) = await self._line.execute(NEXT_ID, noun="user")
-        return int(given)
+        return await self._line.next_id("user")
 
     async def add(self, user: User) -> None:
-        keys = {"email_key": user.email.key, "username_key": user.username.key}
+        keys = {"id": user.id, "email_key": user.email.key, "username_key": user.username.key, "it": dumped(user)}
         try:
-            await self._line.execute(ADD_USER, **row_of(user), **keys)
+            await self._line.execute("INSERT INTO users VALUES (:id, :email_key, :username_key, :it)", **keys)
         except sqlite3.IntegrityError as error:
-            if taken := TAKEN.get(str(error)):
+            if taken := TAKEN_BY.get(str(error)):
                 raise taken from None
             raise
 
     async def get(self, user_id: int) -> User:
-        return user_of(await self._line.first(USER, id=user_id))
+        return loaded(User, await self._line.first(USER, id=user_id), UserNotFound)
 
     async def named(self, username: Username) -> User:
-        return user_of(await self._line.first(USER_NAMED, key=username.key))
+        return loaded(User, await self._line.first(USER_NAMED, key=username.key), UserNotFound)
 
-    async def remove(self, user_id: int) -> None:
-        # Its articles go with it, by the foreign key.
-        if not await self._line.first(REMOVE_USER, id=user_id):
+    async def remove(self, user_id: int, *, at: datetime) -> None:
+        for row in await self._line.execute(CAME_OUT_OF, id=user_id, at=microseconds(at)):
+            await take(self._line, (await settled(self._line, loaded(Article, row), at)))
+        # Its articles, and what is theirs, go with it, by the foreign keys.
+        if not await self._line.first("DELETE FROM users WHERE id = :id RETURNING id", id=user_id):
             raise UserNotFound
 
 
@@ -253,39 +315,206 @@ class SqliteArticles:
         self._line = line
 
     async def next_id(self) -> int:
-        ((given,),) = await self._line.execute(NEXT_ID, noun="article")
-        return int(given)
+        return await self._line.next_id("article")
 
-    async def add(self, article: Article) -> None:
+    async def reserve(self, article: Article, *, at: datetime) -> Slug:
+        for slug in itertools.chain([article.slug], map(article.slug.numbered, itertools.count(2))):
+            owners = await self._line.execute(OWNER, slug=slug)
+            came_out = await self._line.execute(CAME_OUT, slug=slug, at=microseconds(at))
+            if {row[0] for row in (*owners, *came_out)} <= {article.id}:
+                await take(self._line, article.settle(slug))
+                return slug
+        raise AssertionError("There is always another number.")
+
+    async def add(self, article: Article, revision: Revision) -> None:
         try:
-            await self._line.execute(ADD_ARTICLE, **row_of(article))
+            await self.save(article, revision)
         except sqlite3.IntegrityError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
                 raise InvalidToken from None
             raise
 
-    async def get(self, article_id: int, *, actor: int) -> Article:
-        return article_of(await self._line.first(VISIBLE_ARTICLE, id=article_id, viewer=actor))
+    async def get(self, article_id: int, *, actor: int, at: datetime) -> Article:
+        row = await self._line.first(ARTICLE, id=article_id, viewer=actor, at=microseconds(at))
+        found = loaded(Article, row, ArticleNotFound)
+        article = await settled(self._line, found, at)
+        if article is not found:
+            await take(self._line, article)
+            await self._put(article)
+        return article
 
-    async def save(self, article: Article) -> None:
-        await self._line.execute(SAVE_ARTICLE, **row_of(article))
+    # Nobody else writes before the end, so that whoever gets an article holds it.
+    look = get
+
+    async def save(self, article: Article, revision: Revision) -> None:
+        await self._put(article)
+        key = {"id": revision.article_id, "version": revision.version}
+        await self._line.execute("INSERT INTO revisions VALUES (:id, :version, :it)", it=dumped(revision), **key)
+
+    async def _put(self, article: Article) -> None:
+        moments = {name: getattr(article, name) for name in ("publish_at", "unpublish_at", "created_at")}
+        await self._line.execute(
+            PUT_ARTICLE,
+            id=article.id,
+            author_id=article.author_id,
+            tag_keys=json.dumps([tag.key for tag in article.manuscript.tags]),
+            # Kept before its moment, and without an address of that name.
+            coming=article.slug if article.came_out(LATEST) else None,
+            it=dumped(article),
+            **{name: at and microseconds(at) for name, at in moments.items()},
+        )
 
     async def remove(self, article_id: int) -> None:
-        await self._line.execute(REMOVE_ARTICLE, id=article_id)
+        await self._line.execute("DELETE FROM articles WHERE id = :id", id=article_id)
+
+    async def revision(self, article_id: int, version: int) -> Revision:
+        statement = "SELECT it FROM revisions WHERE article_id = :id AND version = :version"
+        found = await self._line.first(statement, id=article_id, version=version)
+        return loaded(Revision, found, RevisionNotFound)
+
+    async def changes(self, article_id: int, *, skip: int, limit: int) -> Sequence[Change]:
+        rows = await self._line.execute(CHANGES, id=article_id, skip=skip, limit=limit)
+        return [loaded(Change, row) for row in rows]
+
+
+async def settled(line: Line, article: Article, at: datetime) -> Article:
+    """The article at the address where it is out, if it came out by itself since it was saved."""
+    if not article.came_out(at):
+        return article
+    owner = await line.first(OWNER, slug=article.slug)
+    first = await line.first(CAME_OUT, slug=article.slug, at=microseconds(at))
+    free = (owner is None or owner[0] == article.id) and (first is None or first[0] == article.id)
+    return article.settle(article.slug if free else article.slug.marked(article.id))
+
+
+async def take(line: Line, article: Article) -> None:
+    """Have the article's address be its own for ever."""
+    await line.execute("INSERT OR REPLACE INTO slugs VALUES (:slug, :id)", slug=article.address, id=article.id)
+
+
+class SqliteWorkingCopies:
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    async def get(self, article_id: int) -> WorkingCopy:
+        found = await self._line.first("SELECT it FROM working_copies WHERE article_id = :id", id=article_id)
+        return loaded(WorkingCopy, found, WorkingCopyNotFound)
+
+    async def save(self, copy: WorkingCopy) -> None:
+        put = "INSERT OR REPLACE INTO working_copies VALUES (:id, :it)"
+        await self._line.execute(put, id=copy.article_id, it=dumped(copy))
+
+    async def remove(self, article_id: int) -> None:
+        removed = "DELETE FROM working_copies WHERE article_id = :id RETURNING article_id"
+        if not await self._line.first(removed, id=article_id):
+            raise WorkingCopyNotFound
+
+
+class SqlitePreviews:
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    async def add(self, preview: Preview) -> None:
+        values = {"article": preview.article_id, "expires_at": microseconds(preview.expires_at)}
+        expired = "DELETE FROM previews WHERE article_id = :article AND expires_at <= :at"
+        await self._line.execute(expired, article=preview.article_id, at=microseconds(preview.created_at))
+        put = "INSERT INTO previews VALUES (:id, :article, :expires_at, :it)"
+        await self._line.execute(put, id=preview.id, it=dumped(preview), **values)
+
+    async def of(self, article_id: int, *, at: datetime) -> Sequence[Preview]:
+        return [
+            loaded(Preview, row) for row in await self._line.execute(PREVIEWS, id=article_id, at=microseconds(at))
+        ]
+
+    async def remove(self, article_id: int, preview_id: int) -> None:
+        removed = "DELETE FROM previews WHERE article_id = :article AND id = :id RETURNING id"
+        if not await self._line.first(removed, article=article_id, id=preview_id):
+            raise PreviewNotFound
+
+
+class SqliteReplies:
+    """One transaction writes at a time, so that no other has a claim while it does."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    async def claim(self, request: RequestKey, *, since: datetime) -> Reply | None:
+        row = await self._line.first(REPLY, since=microseconds(since), **asdict(request))
+        if row is None:
+            return None
+        if row["fingerprint"] != request.fingerprint:
+            raise KeyReused
+        return Reply(status=row["status"], headers=json.loads(row["headers"]), body=row["body"])
+
+    async def keep(self, request: RequestKey, reply: Reply, *, at: datetime) -> None:
+        given = {"status": reply.status, "headers": json.dumps(dict(reply.headers)), "body": reply.body}
+        await self._line.execute(PUT_REPLY, at=microseconds(at), **given, **asdict(request))
+        await self._line.execute("DELETE FROM replies WHERE at < :before", before=microseconds(at - KEPT))
 
 
 class SqliteArticleQueries:
-    def __init__(self, store: SqliteStore) -> None:
-        self._line = store.reading
+    def __init__(self, store: SqliteStore, now: Clock) -> None:
+        self._line, self._now = store.reading, now
 
-    async def get(self, article_id: int, *, viewer: int | None) -> ArticleView:
-        return ArticleView.of(article_of(await self._line.first(VISIBLE_ARTICLE, id=article_id, viewer=viewer)))
+    async def get(self, which: int | Slug, *, viewer: int | None, html: bool = False) -> ArticleView:
+        at = self._now()
+        number, owned = await self._find(which, at) if isinstance(which, Slug) else (which, True)
+        row = await self._line.first(ARTICLE, id=number, viewer=viewer, at=microseconds(at))
+        article = await settled(self._line, loaded(Article, row, ArticleNotFound), at)
+        if isinstance(which, Slug) and article.slug != which:
+            if not owned:
+                raise ArticleNotFound
+            if article.status(at) is Status.PUBLISHED:
+                raise ArticleMoved(article.slug)
+        return (RenderedArticleView if html else ArticleView).of(article, viewer=viewer, at=at)
 
-    async def page(self, *, viewer: int | None, skip: int, limit: int) -> ArticlePage:
+    async def _find(self, slug: Slug, at: datetime) -> tuple[int, bool]:
+        """The article that may be there, and whether the slug is or was its own."""
+        owner = await self._line.first(OWNER, slug=slug)
+        if owner and owner[0]:
+            return owner[0], True
+        came_out = await self._line.first(CAME_OUT, slug=slug, at=microseconds(at))
+        return (came_out[0] if came_out else slug.mark or 0), False
+
+    async def page(self, *, viewer: int | None, skip: int, limit: int, tags: Collection[Tag] = ()) -> ArticlePage:
+        at = self._now()
         # One row past the page tells whether there is another.
-        rows = await self._line.execute(VISIBLE_PAGE, viewer=viewer, skip=skip, limit=limit + 1)
-        views = tuple(ArticleView.of(article_of(row)) for row in rows[:limit])
-        return ArticlePage(articles=views, more=len(rows) > limit)
+        found = await self._visible(viewer, at, tags, skip, limit + 1)
+        views = [ArticleView.of(article, viewer=viewer, at=at) for article in found[:limit]]
+        return ArticlePage(articles=views, more=len(found) > limit)
+
+    async def tags(self, *, viewer: int | None, skip: int, limit: int) -> Sequence[TagView]:
+        spelled: dict[str, Tag] = {}
+        counts: Counter[str] = Counter()
+        for article in await self._visible(viewer, self._now()):
+            for tag in article.manuscript.tags:
+                spelled.setdefault(tag.key, tag)
+                counts[tag.key] += 1
+        by_frequency = sorted(counts, key=lambda key: (-counts[key], key))
+        return [TagView(tag=str(spelled[key]), count=counts[key]) for key in by_frequency[skip : skip + limit]]
+
+    async def _visible(
+        self, viewer: int | None, at: datetime, tags: Collection[Tag] = (), skip: int = 0, limit: int = -1
+    ) -> list[Article]:
+        """What the viewer may read at that moment, the newest first."""
+        keys = json.dumps([tag.key for tag in tags])
+        rows = await self._line.execute(
+            ARTICLES, viewer=viewer, at=microseconds(at), tags=keys, skip=skip, limit=limit
+        )
+        return [await settled(self._line, loaded(Article, row), at) for row in rows]
+
+    async def previewed(self, preview_id: int) -> RenderedArticleView:
+        at = self._now()
+        row = await self._line.first(PREVIEWED, id=preview_id, at=microseconds(at))
+        if row is None:
+            raise PreviewNotFound
+        article = loaded(Article, row, column="article")
+        if loaded(Preview, row, column="preview").of is Previewed.WORKING_COPY:
+            if not row["copy"]:
+                raise PreviewNotFound
+            copy = loaded(WorkingCopy, row, column="copy")
+            article = replace(article, manuscript=copy.manuscript, rendition=copy.rendition)
+        return RenderedArticleView.of(article, viewer=None, at=at)
 
 
 class SqliteUserQueries:
@@ -293,48 +522,43 @@ class SqliteUserQueries:
         self._line = store.reading
 
     async def account(self, user_id: int) -> AccountView:
-        return AccountView.of(user_of(await self._line.first(USER, id=user_id)))
+        return AccountView.of(loaded(User, await self._line.first(USER, id=user_id), UserNotFound))
 
     async def profile(self, username: Username) -> ProfileView:
-        user = user_of(await self._line.first(USER_NAMED, key=username.key))
+        user = loaded(User, await self._line.first(USER_NAMED, key=username.key), UserNotFound)
         return ProfileView(**{field.name: getattr(user, field.name) for field in fields(ProfileView)})
 
 
-def row_of(entity: User | Article) -> dict[str, Any]:
-    """The fields by name, as the file keeps them."""
-    values = {field.name: getattr(entity, field.name) for field in fields(entity)}
-    return {name: microseconds(value) if isinstance(value, datetime) else value for name, value in values.items()}
+def dumped(it: Any) -> str:  # noqa: ANN401 -- any dataclass
+    """An entity as JSON."""
+    return json.dumps(asdict(it), default=datetime.isoformat)
 
 
-def user_of(row: sqlite3.Row | None) -> User:
+def loaded(
+    kind: type[T], row: sqlite3.Row | None, missing: type[Exception] = LookupError, *, column: str = "it"
+) -> T:
+    """What `dumped` made JSON of, from a column. Raises `missing` where there is no row."""
     if row is None:
-        raise UserNotFound
-    return User(
-        id=row["id"],
-        email=Email(row["email"]),
-        username=Username(row["username"]),
-        password_hash=row["password_hash"],
-        created_at=moment(row["created_at"]),
-        updated_at=moment(row["updated_at"]),
-    )
+        raise missing
+    return cast("T", made(kind, json.loads(row[column])))
 
 
-def article_of(row: sqlite3.Row | None) -> Article:
-    if row is None:
-        raise ArticleNotFound
-    return Article(
-        id=row["id"],
-        title=Title(row["title"]),
-        content=Content(row["content"]),
-        published=bool(row["published"]),
-        author_id=row["author_id"],
-        created_at=moment(row["created_at"]),
-        updated_at=moment(row["updated_at"]),
-    )
+def made(kind: Any, value: Any) -> Any:  # noqa: ANN401 -- whatever a field may hold
+    """A value of this type, from what JSON has in its place."""
+    if value is None:
+        return None
+    if get_origin(kind) is tuple:
+        return tuple(value)
+    # An optional value that is there.
+    (kind,) = [one for one in get_args(kind) or [kind] if one is not NoneType]
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return kind(**{field.name: made(hints[field.name], value[field.name]) for field in fields(kind)})
+    return datetime.fromisoformat(value) if kind is datetime else kind(value)
 
 
 def microseconds(moment: datetime) -> int:
-    """A moment as the file keeps it: exact, and in the order of time."""
+    """A moment as a column keeps it: exact, and in the order of time."""
     return (moment - EPOCH) // MICROSECOND
 
 
