@@ -98,7 +98,7 @@ class EditionsContract:
 
     @pytest.mark.parametrize(
         "given",
-        ["", "x", '"', '"a', 'a"', "1-0123456789ab", '*, "a"', '"a" "b"', '"a",', 'w/"a"', '"a b"', "**"],
+        ["", "x", '"', '"a', 'a"', "1-0123456789ab", '*, "a"', '"a" "b"', ",", 'w/"a"', '"a b"', "**"],
     )
     async def test_what_names_no_version_is_a_bad_request(
         self, client: httpx.AsyncClient, ada: Header, given: str
@@ -120,6 +120,8 @@ class EditionsContract:
         assert problem(await client.patch(path, json=bad, headers=malformed), 401)
         assert wrong(await client.patch("/articles/abc", json=bad, headers=bob | stale))
         assert problem(await client.patch("/articles/abc", json=valid, headers=bob | malformed), 400)
+        for never in ({"published": True, "publish_at": None}, {"publish_at": "0001-01-01T00:00:00Z"}):
+            assert wrong(await client.patch("/articles/999999", json=never, headers=bob | stale))
         for missing in ("/articles/abc", "/articles/999999", f"/articles/{draft['id']}"):
             assert problem(await client.patch(missing, json=valid, headers=bob | stale), 404)
             assert problem(await client.delete(missing, headers=bob | stale), 404)

@@ -110,6 +110,10 @@ class HttpContract:
         )
         assert problem(answer, 408)
         assert answer.headers["connection"] == "close"
+        # Nor where nobody wants one.
+        path = (await client.post("/articles", json=ARTICLE, headers=ada)).headers["location"]
+        once = ada | {"Idempotency-Key": '"k"'}
+        assert problem(await client.post(f"{path}/revisions/1/restore", content=stalling(), headers=once), 408)
 
     @pytest.mark.parametrize("path", ["/articles", "/users/Ada", "/health/live", "/openapi.json", "/health/ready"])
     async def test_head_is_get_without_the_body(

@@ -29,7 +29,7 @@ from blog.domain.articles import (
     WebAddress,
 )
 from blog.domain.errors import BlogError
-from blog.domain.previews import Previewed, PreviewNotFound
+from blog.domain.previews import Previewed, PreviewNotFound, TooManyPreviews
 from blog.domain.revisions import RevisionNotFound
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
@@ -644,3 +644,16 @@ async def test_a_key_stands_for_one_request(container: Container, ada: int) -> N
     with refused(container, KeyReused):
         await remembering.once(a_request(caller=ada, fingerprint=b"another"), work)
     assert work.times == 1
+
+
+async def test_there_are_fifty_previews_of_an_article_at_most(container: Container, ada: int, clock: Clock) -> None:
+    previewing, article = container.previewing(), (await write(container, ada)).id
+    who: dict[str, Any] = {"actor": ada, "article": article, "of": Previewed.ARTICLE}
+    for _ in range(50):
+        await previewing.issue(**who, lifetime=timedelta(days=1))
+    with refused(container, TooManyPreviews):
+        await previewing.issue(**who, lifetime=timedelta(days=1))
+    clock.advance(days=2)
+    await previewing.issue(**who, lifetime=timedelta(days=1))
+    assert len(await previewing.list(actor=ada, article=article)) == 1
+    assert len(container.store().tables.previews) == 1

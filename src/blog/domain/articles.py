@@ -17,6 +17,8 @@ WORDS_A_MINUTE = 220
 """How fast an article is read: between what M. Brysbaert (2019) found for fiction, 260, and for what is looked up."""
 
 
+EARLIER = "Must not be earlier than publish_at; null is never."
+
 SOON = timedelta(seconds=2)
 """What comes out by itself within this time has taken its slug: in the same moment, others might be given it."""
 
@@ -191,6 +193,19 @@ class Changes(ManuscriptChanges, Publication, total=False):
 
 TEXT = tuple(this.name for this in fields(Manuscript))
 """The parts of a manuscript, by name."""
+
+
+PUBLICATION = tuple(Publication.__annotations__)
+
+
+def check_publication(**publication: Unpack[Publication]) -> None:
+    """Refuse what contradicts itself or is out of the calendar, whatever is kept. Raises `Contradiction`."""
+    if "published" in publication and not publication.keys().isdisjoint({"publish_at", "unpublish_at"}):
+        raise Contradiction("published", "Must not be sent along with publish_at or unpublish_at.")
+    publish_at = _utc("publish_at", publication.get("publish_at"))
+    unpublish_at = _utc("unpublish_at", publication.get("unpublish_at"))
+    if publish_at and unpublish_at and unpublish_at < publish_at:
+        raise Contradiction("unpublish_at", EARLIER)
 
 
 def divide(changes: Mapping[str, Any]) -> tuple[dict[str, Any], Publication]:
@@ -382,8 +397,7 @@ class Article:
         )
 
     def _set(self, at: datetime, publication: Publication) -> Self:
-        if "published" in publication and not publication.keys().isdisjoint({"publish_at", "unpublish_at"}):
-            raise Contradiction("published", "Must not be sent along with publish_at or unpublish_at.")
+        check_publication(**publication)
         publish_at = publication.get("publish_at", self.publish_at)
         unpublish_at = publication.get("unpublish_at", self.unpublish_at)
         status = self.status(at)
@@ -394,7 +408,7 @@ class Article:
             publish_at = unpublish_at = None
         publish_at, unpublish_at = _utc("publish_at", publish_at), _utc("unpublish_at", unpublish_at)
         if publish_at and unpublish_at and unpublish_at < publish_at:
-            raise Contradiction("unpublish_at", "Must not be earlier than publish_at; null is never.")
+            raise Contradiction("unpublish_at", EARLIER)
         was_out = self.published_at is not None and self.published_at <= at
         published_at = self.published_at
         if not was_out or (publication.get("publish_at") is not None and publish_at is not None and publish_at <= at):

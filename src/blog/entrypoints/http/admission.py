@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, Literal, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
 
@@ -85,7 +86,8 @@ class Admission:
         tags = ", ".join(given).strip()
         if tags == "*":
             return None
-        if not re.fullmatch(rf"{ENTITY_TAG}(\s*,\s*{ENTITY_TAG})*", tags):
+        # A list may have nothing between two commas (section 5.6.1.2).
+        if not re.fullmatch(rf"[\s,]*{ENTITY_TAG}(\s*,[\s,]*{ENTITY_TAG})*[\s,]*", tags):
             raise ClientException('If-Match is not a list of entity tags, such as "7-0123456789ab.4711".')
         return frozenset(tag.partition(".")[0] for tag in re.findall(r'"([^"]*)"', tags))
 
@@ -149,7 +151,7 @@ async def _read_key(connection: ASGIConnection[Any, Any, Any, Any], terms: Contr
     if len(given) > 1 or not key:
         raise ClientException("Idempotency-Key must be one string of 1 to 255 ASCII characters, best in quotes.")
     scope = connection.scope
-    asked = scope["query_string"] + b"\0" + await connection.body()
+    asked = scope["query_string"] + b"\0" + await _raw_body(connection)
     return RequestKey(
         caller=scope["user"].id,
         route=f"{scope['method']} {scope['path'].rstrip('/')}",
@@ -174,13 +176,7 @@ async def _read_body(
 ) -> Body | None:
     assert isinstance(connection, Request)  # noqa: S101 - a route with a body is an HTTP route
     _check_media_type(connection, media_type)
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            raw = await connection.body()
-    except TimeoutError:
-        raise HTTPException(
-            status_code=408, detail="The body did not arrive in time.", headers={"Connection": "close"}
-        ) from None
+    raw = await _raw_body(connection)
     try:
         given = msgspec.json.decode(raw) if media_type == JSON else _read_pairs(raw, errors, _pointer)
     except UnicodeDecodeError:
@@ -196,6 +192,16 @@ async def _read_body(
     return _convert(
         model, given, strict=strict, place=_pointer, unknown="Is not a field of this request.", errors=errors
     )
+
+
+async def _raw_body(request: Request[Any, Any, Any]) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.body()
+    except TimeoutError:
+        raise HTTPException(
+            status_code=408, detail="The body did not arrive in time.", headers={"Connection": "close"}
+        ) from None
 
 
 def _check_media_type(request: Request[Any, Any, Any], expected: str) -> None:
@@ -281,8 +287,8 @@ _SENTENCES = (
 
 def _sentence(error: msgspec.ValidationError, kind: Any) -> str:  # noqa: ANN401
     said = str(error)
-    if get_origin(kind) is Literal:
-        return f"Must be {' or '.join(get_args(kind))}."
+    if said.startswith("Invalid enum value"):
+        return f"Must be {' or '.join(_options(kind))}."
     for pattern, sentence in _SENTENCES:
         if found := re.match(pattern, said):
             return found.expand(sentence)
@@ -297,3 +303,12 @@ def _pointer(name: str, detail: str) -> FieldError:
 
 def _parameter(name: str, detail: str) -> FieldError:
     return FieldError(parameter=name[:100], detail=detail)
+
+
+def _options(kind: Any) -> list[str]:  # noqa: ANN401
+    """What a type allows that has an end: the values of a literal or of an enumeration."""
+    if get_origin(kind) is Literal:
+        return [str(value) for value in get_args(kind)]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return [str(member.value) for member in kind]
+    return [option for part in get_args(kind) for option in _options(part)]

@@ -16,20 +16,24 @@ from blog.application.ports import Reply, TransactionFactory
 from blog.application.publishing import Publishing
 from blog.application.queries import ArticleQueries, ArticleView, RenderedArticleView
 from blog.domain.articles import (
+    PUBLICATION,
     AltText,
     ArticleNotFound,
     Content,
+    Contradiction,
     EditedMeanwhile,
     Note,
     NotTheAuthor,
     Summary,
     Title,
     WebAddress,
+    check_publication,
 )
 from blog.domain.errors import Invalid, Unavailable
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
 from blog.entrypoints.http.contract import JSON, Body, Contract, Path, Query
+from blog.entrypoints.http.problems import FieldError, InvalidRequest
 from blog.entrypoints.http.replies import Once, reply, respond
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -75,6 +79,14 @@ class ArticleChanges(ArticleFields):
 
     title: Title | msgspec.UnsetType = msgspec.UNSET
     content: LongContent | msgspec.UnsetType = msgspec.UNSET
+
+
+def check_times(body: ArticleFields) -> None:
+    """Refuse what no article could be given, whatever it is now. Raises `InvalidRequest`."""
+    try:
+        check_publication(**{name: value for name, value in given(body).items() if name in PUBLICATION})
+    except Contradiction as error:
+        raise InvalidRequest([FieldError(pointer=f"#/{error.field}", detail=str(error))]) from None
 
 
 def given(body: Body) -> Any:  # noqa: ANN401
@@ -218,6 +230,7 @@ async def write_article(
     Published at once (`published`), or from some moment on (`publish_at`), which may be past: an article that was out
     elsewhere keeps its date.
     """
+    check_times(payload)
 
     async def write(transaction: TransactionFactory) -> Reply:
         article = await replace(publishing, transaction=transaction).write(actor=actor, **given(payload))
@@ -251,6 +264,7 @@ async def edit_article(
 
     What is not sent stays as it is. With `If-Match`, an article that was changed meanwhile is left alone.
     """
+    check_times(payload)
     return respond(reply(await publishing.edit(actor=actor, article=article, expected=expected, **given(payload))))
 
 
