@@ -35,10 +35,10 @@ types: environment ## check the types
 imports: environment ## check that the layers only know the layers further in
 	@.venv/bin/lint-imports --no-logo
 
-unit: environment ## run the tests that need no database (ARGS="-k draft")
-	@.venv/bin/pytest $(QUICK) tests/unit $(ARGS)
+unit: environment ## run the tests of the rules, in seconds (ARGS="-k draft")
+	@.venv/bin/pytest $(QUICK) -m "not http" tests/unit $(ARGS)
 
-coverage: environment ## run the same and demand every line of the domain and the application
+coverage: environment ## run all that need no database, and demand every line of domain and application
 	@.venv/bin/pytest $(QUICK) tests/unit --cov=blog.domain --cov=blog.application \
 	    --cov-report=term-missing:skip-covered --cov-fail-under=100
 

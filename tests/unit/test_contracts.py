@@ -1,5 +1,7 @@
 """The contracts, kept in memory."""
 
+import pytest
+
 from blog.testing import StorageContract
 from tests.contracts.articles import ArticlesContract
 from tests.contracts.asking import ada, bob, strict
@@ -23,43 +25,57 @@ __all__ = ["ada", "bob", "strict"]
 class TestStorageInMemory(StorageContract): ...
 
 
+@pytest.mark.http
 class TestUsersInMemory(UsersContract): ...
 
 
+@pytest.mark.http
 class TestLoginInMemory(LoginContract): ...
 
 
+@pytest.mark.http
 class TestArticlesInMemory(ArticlesContract): ...
 
 
+@pytest.mark.http
 class TestHttpInMemory(HttpContract): ...
 
 
+@pytest.mark.http
 class TestSlugsInMemory(SlugsContract): ...
 
 
+@pytest.mark.http
 class TestMarkdownInMemory(MarkdownContract): ...
 
 
+@pytest.mark.http
 class TestTagsInMemory(TagsContract): ...
 
 
+@pytest.mark.http
 class TestPublicationInMemory(PublicationContract): ...
 
 
+@pytest.mark.http
 class TestWorkingCopiesInMemory(WorkingCopiesContract): ...
 
 
+@pytest.mark.http
 class TestPreviewsInMemory(PreviewsContract): ...
 
 
+@pytest.mark.http
 class TestRevisionsInMemory(RevisionsContract): ...
 
 
+@pytest.mark.http
 class TestEditionsInMemory(EditionsContract): ...
 
 
+@pytest.mark.http
 class TestKeysInMemory(KeysContract): ...
 
 
+@pytest.mark.http
 class TestLeaksInMemory(LeaksContract): ...
