@@ -77,6 +77,7 @@ class TwoBlogs(RuleBasedStateMachine):
             counted = map(str, count(1))
             for use_case in (blog.publishing, blog.revising, blog.reworking):
                 use_case.override(providers.Object(replace(use_case(), edition=counted.__next__)))
+            blog.previewing.override(providers.Object(replace(blog.previewing(), new_id=count(1).__next__)))
         self.authors: dict[int, int] = {}
         self.article = 1
         self.runner.run(empty_again(self.postgres))

@@ -1,7 +1,7 @@
 """Showing what is not out to somebody without an account."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,6 +11,11 @@ from blog.domain.previews import Preview, Previewed, TooManyPreviews
 
 MOST = 50
 """Previews of one article that have not expired."""
+
+
+def random_id() -> int:
+    """An id that no preview had, also none in a backup that is restored; within what JavaScript can count."""
+    return secrets.randbits(52) + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,7 @@ class Previewing:
     articles: ArticleQueries
     tokens: PreviewTokens
     now: Clock
+    new_id: Callable[[], int] = random_id
 
     async def issue(self, *, actor: int, article: int, of: Previewed, lifetime: timedelta) -> IssuedPreview:
         """Leave to read the article, or its working copy. Raises `WorkingCopyNotFound`, `TooManyPreviews`."""
@@ -42,10 +48,8 @@ class Previewing:
                 raise TooManyPreviews
             if of is Previewed.WORKING_COPY:
                 await tx.working_copies.get(article)
-            # At random, so that no link opens a preview that was given the same number in a restored backup; and
-            # within what JavaScript can count.
             preview = Preview(
-                id=secrets.randbits(52) + 1,
+                id=self.new_id(),
                 article_id=article,
                 of=of,
                 created_at=at,

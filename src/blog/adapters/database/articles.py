@@ -75,7 +75,9 @@ CHANGES = (
     .limit(bindparam("limit"))
 )
 
-TAKEN = select(slugs.c.slug).where(slugs.c.slug == func.any(bindparam("slugs")))
+TAKEN = select(slugs.c.slug).where(
+    slugs.c.slug == func.any(bindparam("slugs")), slugs.c.article_id.is_distinct_from(bindparam("id"))
+)
 _OTHER = articles.alias("other")
 _FREE = select(bindparam("slug", type_=String), bindparam("id", type_=BigInteger)).where(
     ~exists().where(_OTHER.c.slug == bindparam("slug"), came_out(_OTHER), _OTHER.c.id != bindparam("id"))
@@ -117,7 +119,7 @@ class DatabaseArticles:
         # Numbers in a row, and where those are many already, some that hardly anybody else has.
         numbers = chain(range(2, 10), (secrets.randbelow(10**6) + 10 for _ in range(TRIES)))
         slugs = [wanted.numbered(number) for number in numbers]
-        taken = set((await self._execute(TAKEN, {"slugs": slugs})).scalars())
+        taken = set((await self._execute(TAKEN, {"slugs": slugs, "id": article.id})).scalars())
         for slug in slugs:
             if slug not in taken and await self._take(TAKE, slug, given):
                 return slug
