@@ -51,6 +51,15 @@ class StoredSlugs:
             article = await save_article(storage, article)
             assert article.address == "on-engines"
 
+    async def test_an_article_gets_the_number_back_that_it_had(self, storage: Storage) -> None:
+        user = await keep_user(storage)
+        await keep_article(storage, user)
+        article = await keep_article(storage, user)
+        elsewhere = await save_article(storage, replace(article, slug=Slug("on-looms")))
+        back = await save_article(storage, replace(elsewhere, slug=Slug("on-engines")))
+        assert back.address == "on-engines-2"
+        assert await moved(storage, "on-looms") == "on-engines-2"
+
     async def test_an_article_that_moved_is_found_at_its_old_slugs(self, storage: Storage) -> None:
         article = await keep_article(storage, await keep_user(storage), slug=Slug("first"))
         for slug in ("second", "third"):
