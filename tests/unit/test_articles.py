@@ -16,6 +16,7 @@ from blog.domain.articles import (
     Content,
     Contradiction,
     EditedMeanwhile,
+    Language,
     Note,
     NotTheAuthor,
     Rendition,
@@ -268,6 +269,7 @@ def test_a_new_article_is_a_draft() -> None:
     assert write() == a_draft(
         slug=Slug("on-engines"),
         featured=False,
+        language=None,
         version=1,
         edition="1-new",
         text_version=1,
@@ -277,8 +279,10 @@ def test_a_new_article_is_a_draft() -> None:
 
 
 def test_a_new_article_may_say_otherwise() -> None:
-    scheduled = write(slug=Slug("looms"), featured=True, publish_at=LATER, unpublish_at=LATER + DAY)
-    assert (scheduled.slug, scheduled.featured, scheduled.version) == ("looms", True, 1)
+    scheduled = write(
+        slug=Slug("looms"), featured=True, language=Language("de"), publish_at=LATER, unpublish_at=LATER + DAY
+    )
+    assert (scheduled.slug, scheduled.featured, scheduled.language) == ("looms", True, "de")
     assert (scheduled.publish_at, scheduled.unpublish_at) == (LATER, LATER + DAY)
     published = write(published=True)
     assert (published.publish_at, published.published_at, published.version) == (NOON, NOON, 1)

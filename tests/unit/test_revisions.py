@@ -25,6 +25,7 @@ CHANGED: dict[str, Any] = {
     "canonical_url": None,
     "slug": Slug("looms"),
     "featured": False,
+    "language": None,
     "publish_at": None,
     "unpublish_at": NOON,
 }

@@ -10,7 +10,7 @@ import pytest
 
 from blog.adapters.tokens import JwtPreviewTokens
 from blog.application.ports import AccessToken, Reply, TransactionFactory
-from blog.application.queries import AccountView, ArticleView, RenderedArticleView
+from blog.application.queries import AccountView, ArticleView, Include
 from blog.application.remembering import KEPT, KeyReused
 from blog.container import Container
 from blog.domain.articles import (
@@ -173,8 +173,7 @@ async def test_writing_a_draft(container: Container, ada: int, clock: Clock) -> 
     assert draft.created_at == draft.updated_at == clock.moment
     queries = container.article_queries()
     assert await queries.get(draft.id, viewer=ada) == draft
-    shown = await queries.get(draft.id, viewer=ada, html=True)
-    assert isinstance(shown, RenderedArticleView)
+    shown = await queries.get(draft.id, viewer=ada, include=[Include.CONTENT_HTML])
     assert shown.content_html == "<p><em>Words.</em></p>\n"
 
 
@@ -234,8 +233,7 @@ async def test_editing_and_deleting(container: Container, ada: int, clock: Clock
     assert await queries.get(Slug("on-engines"), viewer=ada) == edited
 
     await publishing.edit(actor=ada, article=draft.id, content=Content("# *New* words"))
-    shown = await queries.get(draft.id, viewer=None, html=True)
-    assert isinstance(shown, RenderedArticleView)
+    shown = await queries.get(draft.id, viewer=None, include=[Include.CONTENT_HTML])
     assert (shown.content_html, shown.summary) == (
         '<h1 id="section-new-words"><em>New</em> words</h1>\n',
         "New words",
@@ -431,8 +429,7 @@ async def test_going_back_to_what_an_article_was(container: Container, ada: int)
         first, slug="new-one", featured=True, version=3, edition=restored.edition, updated_at=restored.updated_at
     )
     assert restored.updated_at > second.updated_at
-    shown = await container.article_queries().get(first.id, viewer=None, html=True)
-    assert isinstance(shown, RenderedArticleView)
+    shown = await container.article_queries().get(first.id, viewer=None, include=[Include.CONTENT_HTML])
     assert shown.content_html == "<p><em>Words.</em></p>\n"
     change = (await revising.changes(**who, skip=0, limit=1))[0]
     assert (change.version, change.note, change.changed) == (
@@ -532,7 +529,7 @@ async def test_a_preview_shows_a_draft_to_whoever_has_its_token(container: Conta
     issued = await previewing.issue(**who, of=Previewed.ARTICLE, lifetime=timedelta(days=7))
     assert issued.preview.expires_at - issued.preview.created_at == timedelta(days=7)
     shown = await previewing.show(issued.token)
-    assert shown == await container.article_queries().get(draft.id, viewer=ada, html=True)
+    assert shown == await container.article_queries().get(draft.id, viewer=ada, include=[Include.CONTENT_HTML])
 
     await container.publishing().edit(**who, title=Title("New"))
     assert (await previewing.show(issued.token)).title == "New"

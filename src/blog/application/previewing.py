@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from blog.application.ports import Clock, PreviewTokens, TransactionFactory
-from blog.application.queries import ArticleQueries, RenderedArticleView
+from blog.application.queries import ArticleQueries, ArticleView
 from blog.domain.previews import Preview, Previewed, TooManyPreviews
 
 MOST = 50
@@ -72,6 +72,6 @@ class Previewing:
             (await tx.articles.look(article, actor=actor, at=at)).check_changeable_by(actor, at=at)
             await tx.previews.remove(article, preview)
 
-    async def show(self, token: str) -> RenderedArticleView:
+    async def show(self, token: str) -> ArticleView:
         """What the preview shows, as it stands. Raises `PreviewNotFound`."""
         return await self.articles.previewed(self.tokens.read(token))

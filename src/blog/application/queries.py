@@ -7,13 +7,23 @@ moment, which the adapters know.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol, Self
 
-from blog.domain.articles import Article, Manuscript, Status, reading_minutes
+from blog.domain.articles import Article, Language, Manuscript, Status, reading_minutes
+from blog.domain.searches import SearchWords
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tag
 from blog.domain.users import User, Username
 from blog.domain.working_copies import WorkingCopy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorView:
+    """Whose an article is."""
+
+    id: int
+    username: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +52,16 @@ class ArticleView:
     cover_image_alt: str | None
     canonical_url: str | None
     featured: bool
+    language: str | None
+    author: AuthorView | None = None
+    """Where it was asked for, as the next one."""
+    content_html: str | None = None
+    highlight: str | None = None
+    """Where what was searched for stands in it, as HTML with `mark` around that. A search alone has it."""
 
     @classmethod
-    def of(cls, article: Article, *, viewer: int | None, at: datetime) -> Self:
-        return cls.seen(viewer=viewer, at=at, **columns(article))
+    def of(cls, article: Article, *, viewer: int | None, at: datetime, **included: Any) -> Self:  # noqa: ANN401
+        return cls.seen(viewer=viewer, at=at, **columns(article), **included)
 
     @classmethod
     def seen(cls, *, viewer: int | None, at: datetime, **kept: Any) -> Self:  # noqa: ANN401
@@ -90,6 +106,7 @@ def columns(article: Article) -> dict[str, Any]:
         "slug": str(article.slug),
         "address": None if article.address is None else str(article.address),
         "featured": article.featured,
+        "language": None if article.language is None else str(article.language),
         "publish_at": article.publish_at,
         "unpublish_at": article.unpublish_at,
         "published_at": article.published_at,
@@ -102,23 +119,62 @@ def columns(article: Article) -> dict[str, Any]:
     }
 
 
+class Include(StrEnum):
+    """What a view of an article may hold beside what it always does."""
+
+    AUTHOR = "author"
+    CONTENT_HTML = "content_html"
+
+
+class Sort(StrEnum):
+    """What articles can be put in order by; within one microsecond, by `id`."""
+
+    CREATED_AT = "created_at"
+    PUBLISHED_AT = "published_at"
+    UPDATED_AT = "updated_at"
+    RELEVANCE = "relevance"
+    """To what is searched for; places in this order are not kept."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RenderedArticleView(ArticleView):
-    """An article, and its content as HTML that is safe to show."""
+class Order:
+    """The order of a list. By `published_at` it holds those articles alone that have been out."""
 
-    content_html: str
+    by: Sort = Sort.CREATED_AT
+    ascending: bool = False
 
-    @classmethod
-    def of(cls, article: Article, *, viewer: int | None, at: datetime) -> Self:
-        return cls.seen(viewer=viewer, at=at, content_html=article.rendition.html, **columns(article))
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in an order an article stands, whether or not it is still there."""
+
+    moment: datetime
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArticleFilter:
+    """Which articles: those for which all holds that is given."""
+
+    author: Username | None = None
+    tags: Collection[Tag] = ()
+    """All of them, in whatever spelling."""
+    status: Status | None = None
+    """Of others there are none but published ones."""
+    featured: bool | None = None
+    published_after: datetime | None = None
+    published_before: datetime | None = None
+    language: Language | None = None
+    words: SearchWords | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArticlePage:
-    """Some articles, and whether there are more behind them."""
+    """Some articles, whether there are more behind them, and of how many they are, where that was asked for."""
 
     articles: Sequence[ArticleView]
     more: bool
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +183,15 @@ class TagView:
 
     tag: str
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressView:
+    """Where an article is, and since when it has been what it is there."""
+
+    id: int
+    slug: str
+    changed_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,21 +262,37 @@ class ProfileView:
     updated_at: datetime
 
 
+ANY = ArticleFilter()
+NEWEST_FIRST = Order()
+
+
 class ArticleQueries(Protocol):
     """Reading articles."""
 
-    async def get(self, which: int | Slug, *, viewer: int | None, html: bool = False) -> ArticleView:
-        """The article with this id, or with this slug; with `html`, that is a `RenderedArticleView`.
+    async def get(self, which: int | Slug, *, viewer: int | None, include: Collection[Include] = ()) -> ArticleView:
+        """The article with this id, or with this slug.
 
         Raises `ArticleMoved` where the slug was public and the article has another now, `ArticleNotFound` also where
         it is hidden from the viewer.
         """
 
-    async def page(self, *, viewer: int | None, skip: int, limit: int, tags: Collection[Tag] = ()) -> ArticlePage:
-        """At most `limit` (1 or more) articles after the first `skip` (0 or more), the newest first.
+    async def page(
+        self,
+        *,
+        viewer: int | None,
+        limit: int,
+        skip: int = 0,
+        after: Place | None = None,
+        before: Place | None = None,
+        filter: ArticleFilter = ANY,  # noqa: A002
+        order: Order = NEWEST_FIRST,
+        include: Collection[Include] = (),
+        count: bool = False,
+    ) -> ArticlePage:
+        """At most `limit` (1 or more) of the articles that the viewer may read, in order.
 
-        Only those that have every one of `tags`, in whatever spelling. Newest is by `created_at` and, within one
-        microsecond, by `id`.
+        They are the first after `skip` (0 or more), or the first that come after a place, or the last that come
+        before one; there are `more` in that direction. With `count`, the page says how many there are in all.
         """
 
     async def tags(self, *, viewer: int | None, skip: int, limit: int) -> Sequence[TagView]:
@@ -220,8 +301,17 @@ class ArticleQueries(Protocol):
         Each in the spelling of the newest article that has it; of tags as frequent, the first by their keys.
         """
 
-    async def previewed(self, preview_id: int) -> RenderedArticleView:
-        """The article, or its working copy, whether or not it is out, by a preview that has not expired.
+    async def parts(self, *, size: int) -> Sequence[int]:
+        """The numbers of the parts that hold anything that anybody may read: ids divided by `size` (1 or more).
+
+        An article never leaves its part, and there are at most `size` in each.
+        """
+
+    async def addresses(self, *, part: int, size: int) -> Sequence[AddressView]:
+        """What anybody may read of a part (0 or more), by id, without reading any text."""
+
+    async def previewed(self, preview_id: int) -> ArticleView:
+        """The article or its working copy with its HTML, whether or not it is out, by a preview that has not expired.
 
         Raises `PreviewNotFound`, also once it was revoked or the working copy is gone.
         """

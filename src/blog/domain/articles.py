@@ -67,6 +67,21 @@ class Note(Line):
     MAX = 500
 
 
+class Language(str):
+    """A language (BCP 47: RFC 5646, section 2.1), such as `en` or `pt-BR`. Raises `Invalid`."""
+
+    __slots__ = ()
+    MIN: ClassVar[int] = 2
+    MAX: ClassVar[int] = 35
+    PATTERN: ClassVar[str] = r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"
+
+    def __new__(cls, text: str) -> Self:
+        check_text(text, at_least=cls.MIN, at_most=cls.MAX)
+        if not re.fullmatch(cls.PATTERN, text):
+            raise Invalid("Must be a language tag, such as en or pt-BR.")
+        return super().__new__(cls, text)
+
+
 class WebAddress(str):
     """An absolute http or https address (RFC 3986), of at most 2,000 ASCII characters. Raises `Invalid`."""
 
@@ -178,6 +193,7 @@ class Publication(TypedDict, total=False):
 
     slug: Slug
     featured: bool
+    language: Language | None
     published: bool
     publish_at: datetime | None
     unpublish_at: datetime | None
@@ -202,8 +218,7 @@ def check_publication(**publication: Unpack[Publication]) -> None:
     """Refuse what contradicts itself or is out of the calendar, whatever is kept. Raises `Contradiction`."""
     if "published" in publication and not publication.keys().isdisjoint({"publish_at", "unpublish_at"}):
         raise Contradiction("published", "Must not be sent along with publish_at or unpublish_at.")
-    publish_at = _utc("publish_at", publication.get("publish_at"))
-    unpublish_at = _utc("unpublish_at", publication.get("unpublish_at"))
+    publish_at, unpublish_at = _utc(publication.get("publish_at"), publication.get("unpublish_at"))
     if publish_at and unpublish_at and unpublish_at < publish_at:
         raise Contradiction("unpublish_at", EARLIER)
 
@@ -285,6 +300,7 @@ class Article:
     """The version in which the manuscript last changed."""
     created_at: datetime
     updated_at: datetime
+    language: Language | None = None
 
     @classmethod
     def write(
@@ -406,7 +422,7 @@ class Article:
             unpublish_at = None if status is Status.ARCHIVED else unpublish_at
         elif publication.get("published") is False and status in (Status.PUBLISHED, Status.SCHEDULED):
             publish_at = unpublish_at = None
-        publish_at, unpublish_at = _utc("publish_at", publish_at), _utc("unpublish_at", unpublish_at)
+        publish_at, unpublish_at = _utc(publish_at, unpublish_at)
         if publish_at and unpublish_at and unpublish_at < publish_at:
             raise Contradiction("unpublish_at", EARLIER)
         was_out = self.published_at is not None and self.published_at <= at
@@ -417,15 +433,19 @@ class Article:
             self,
             slug=publication.get("slug", self.slug),
             featured=publication.get("featured", self.featured),
+            language=publication.get("language", self.language),
             publish_at=publish_at,
             unpublish_at=unpublish_at,
             published_at=published_at,
         )
 
 
-def _utc(field: str, moment: datetime | None) -> datetime | None:
-    if moment is None:
-        return None
+def _utc(publish_at: datetime | None, unpublish_at: datetime | None) -> tuple[datetime | None, datetime | None]:
+    return publish_at and utc_of("publish_at", publish_at), unpublish_at and utc_of("unpublish_at", unpublish_at)
+
+
+def utc_of(field: str, moment: datetime) -> datetime:
+    """The moment in UTC. Raises `Contradiction` where it has no zone, or is out of the calendar."""
     if moment.tzinfo is None:
         raise Contradiction(field, "Must carry a zone, such as the Z of 2026-03-04T12:00:00Z.")
     # Away from the ends of what a calendar, a database and their zones can say.

@@ -8,7 +8,7 @@ from typing import Self
 from blog.domain.articles import TEXT, Article, Manuscript, Note
 from blog.domain.errors import NotFound
 
-PUBLICATION = ("slug", "featured", "publish_at", "unpublish_at")
+PUBLICATION = ("slug", "featured", "language", "publish_at", "unpublish_at")
 MOST_COMPARISONS = 200_000
 """Pairs of lines that a comparison may look at."""
 

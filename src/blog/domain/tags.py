@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import ClassVar, Self
 
-from blog.domain.errors import Invalid
+from blog.domain.errors import Invalid, NotFound
 from blog.domain.text import check_not_blank, check_text, fold
 
 
@@ -34,6 +34,12 @@ class Tag(str):
     def key(self) -> str:
         """What makes two spellings the same tag."""
         return fold(self)
+
+
+class TagNotFound(NotFound):
+    """No article could have such a word as a tag."""
+
+    sentence = "Tag not found"
 
 
 class Tags(tuple[Tag, ...]):
