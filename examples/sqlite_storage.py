@@ -17,7 +17,7 @@ import itertools
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
@@ -27,8 +27,9 @@ from types import NoneType, TracebackType
 from typing import Any, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from blog import AccountView, ArticlePage, ArticleView, ProfileView, Unavailable, Username
+from blog.adapters.memory.listing import addresses_of, page_of, view_of
 from blog.application.ports import Clock, Reply, RequestKey
-from blog.application.queries import RenderedArticleView, TagView
+from blog.application.queries import ANY, NEWEST_FIRST, AddressView, ArticleFilter, Include, Order, Place, TagView
 from blog.application.remembering import KEPT, KeyReused
 from blog.domain.articles import Article, ArticleMoved, ArticleNotFound, Status
 from blog.domain.previews import Preview, Previewed, PreviewNotFound
@@ -51,7 +52,6 @@ SCHEMA = """
         publish_at INTEGER,
         unpublish_at INTEGER,
         created_at INTEGER NOT NULL,
-        tag_keys TEXT NOT NULL,
         coming TEXT,  -- the slug with which it is to come out by itself
         it TEXT NOT NULL
     ) STRICT;
@@ -97,20 +97,19 @@ NEXT_ID = "INSERT INTO ids VALUES (:noun, 1) ON CONFLICT DO UPDATE SET last = la
 USER = "SELECT it FROM users WHERE id = :id"
 USER_NAMED = "SELECT it FROM users WHERE username_key = :key"
 PUT_ARTICLE = """
-    INSERT INTO articles VALUES (:id, :author_id, :publish_at, :unpublish_at, :created_at, :tag_keys, :coming, :it)
-    ON CONFLICT (id) DO UPDATE SET (publish_at, unpublish_at, tag_keys, coming, it)
-    = (excluded.publish_at, excluded.unpublish_at, excluded.tag_keys, excluded.coming, excluded.it)
+    INSERT INTO articles VALUES (:id, :author_id, :publish_at, :unpublish_at, :created_at, :coming, :it)
+    ON CONFLICT (id) DO UPDATE SET (publish_at, unpublish_at, coming, it)
+    = (excluded.publish_at, excluded.unpublish_at, excluded.coming, excluded.it)
 """
 VISIBLE = "((publish_at <= :at AND ifnull(unpublish_at > :at, true)) OR author_id IS :viewer)"
-ARTICLE = f"SELECT it FROM articles WHERE id = :id AND {VISIBLE}"  # noqa: S608
+WITH_AUTHOR = f"""
+    SELECT articles.it, users.it AS author FROM articles JOIN users ON users.id = author_id WHERE {VISIBLE}
+"""  # noqa: S608
+ARTICLE = f"{WITH_AUTHOR} AND articles.id = :id"
 OWNER = "SELECT article_id FROM slugs WHERE slug = :slug"
 CAME_OUT = "SELECT id FROM articles WHERE coming = :slug AND publish_at <= :at ORDER BY publish_at, id"
 CAME_OUT_OF = "SELECT it FROM articles WHERE author_id = :id AND coming IS NOT NULL AND publish_at <= :at"
-ARTICLES = f"""
-    SELECT it FROM articles WHERE {VISIBLE}
-    AND NOT EXISTS (SELECT value FROM json_each(:tags) EXCEPT SELECT value FROM json_each(tag_keys))
-    ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :skip
-"""  # noqa: S608
+ARTICLES = f"{WITH_AUTHOR} ORDER BY created_at DESC, articles.id DESC"
 CHANGES = "SELECT it FROM revisions WHERE article_id = :id ORDER BY version DESC LIMIT :limit OFFSET :skip"
 PREVIEWS = (
     "SELECT it FROM previews WHERE article_id = :id AND expires_at > :at ORDER BY it ->> 'created_at' DESC, id DESC"
@@ -357,7 +356,6 @@ class SqliteArticles:
             PUT_ARTICLE,
             id=article.id,
             author_id=article.author_id,
-            tag_keys=json.dumps([tag.key for tag in article.manuscript.tags]),
             # Kept before its moment, and without an address of that name.
             coming=article.slug if article.came_out(LATEST) else None,
             it=dumped(article),
@@ -456,7 +454,7 @@ class SqliteArticleQueries:
     def __init__(self, store: SqliteStore, now: Clock) -> None:
         self._line, self._now = store.reading, now
 
-    async def get(self, which: int | Slug, *, viewer: int | None, html: bool = False) -> ArticleView:
+    async def get(self, which: int | Slug, *, viewer: int | None, include: Collection[Include] = ()) -> ArticleView:
         at = self._now()
         number, owned = await self._find(which, at) if isinstance(which, Slug) else (which, True)
         row = await self._line.first(ARTICLE, id=number, viewer=viewer, at=microseconds(at))
@@ -466,7 +464,8 @@ class SqliteArticleQueries:
                 raise ArticleNotFound
             if article.status(at) is Status.PUBLISHED:
                 raise ArticleMoved(article.slug)
-        return (RenderedArticleView if html else ArticleView).of(article, viewer=viewer, at=at)
+        author = loaded(User, row, column="author")
+        return view_of(article, {author.id: author}, viewer, at, include)
 
     async def _find(self, slug: Slug, at: datetime) -> tuple[int, bool]:
         """The article that may be there, and whether the slug is or was its own."""
@@ -476,34 +475,60 @@ class SqliteArticleQueries:
         came_out = await self._line.first(CAME_OUT, slug=slug, at=microseconds(at))
         return (came_out[0] if came_out else slug.mark or 0), False
 
-    async def page(self, *, viewer: int | None, skip: int, limit: int, tags: Collection[Tag] = ()) -> ArticlePage:
+    async def page(
+        self,
+        *,
+        viewer: int | None,
+        limit: int,
+        skip: int = 0,
+        after: Place | None = None,
+        before: Place | None = None,
+        filter: ArticleFilter = ANY,  # noqa: A002
+        order: Order = NEWEST_FIRST,
+        include: Collection[Include] = (),
+        count: bool = False,
+    ) -> ArticlePage:
+        """Fit for the few articles of one author: all are read, and the rest is done in memory."""
         at = self._now()
-        # One row past the page tells whether there is another.
-        found = await self._visible(viewer, at, tags, skip, limit + 1)
-        views = [ArticleView.of(article, viewer=viewer, at=at) for article in found[:limit]]
-        return ArticlePage(articles=views, more=len(found) > limit)
+        return page_of(
+            *await self._visible(viewer, at),
+            viewer=viewer,
+            at=at,
+            limit=limit,
+            skip=skip,
+            after=after,
+            before=before,
+            filter=filter,
+            order=order,
+            include=include,
+            count=count,
+        )
 
     async def tags(self, *, viewer: int | None, skip: int, limit: int) -> Sequence[TagView]:
         spelled: dict[str, Tag] = {}
         counts: Counter[str] = Counter()
-        for article in await self._visible(viewer, self._now()):
+        visible, _ = await self._visible(viewer, self._now())
+        for article in visible:
             for tag in article.manuscript.tags:
                 spelled.setdefault(tag.key, tag)
                 counts[tag.key] += 1
         by_frequency = sorted(counts, key=lambda key: (-counts[key], key))
         return [TagView(tag=str(spelled[key]), count=counts[key]) for key in by_frequency[skip : skip + limit]]
 
-    async def _visible(
-        self, viewer: int | None, at: datetime, tags: Collection[Tag] = (), skip: int = 0, limit: int = -1
-    ) -> list[Article]:
-        """What the viewer may read at that moment, the newest first."""
-        keys = json.dumps([tag.key for tag in tags])
-        rows = await self._line.execute(
-            ARTICLES, viewer=viewer, at=microseconds(at), tags=keys, skip=skip, limit=limit
-        )
-        return [await settled(self._line, loaded(Article, row), at) for row in rows]
+    async def parts(self, *, size: int) -> Sequence[int]:
+        visible, _ = await self._visible(None, self._now())
+        return sorted({article.id // size for article in visible})
 
-    async def previewed(self, preview_id: int) -> RenderedArticleView:
+    async def addresses(self, *, part: int, size: int) -> Sequence[AddressView]:
+        visible, _ = await self._visible(None, self._now())
+        return addresses_of(article for article in visible if article.id // size == part)
+
+    async def _visible(self, viewer: int | None, at: datetime) -> tuple[list[Article], dict[int, User]]:
+        """What the viewer may read at that moment, the newest first, and who wrote it."""
+        rows = await self._line.execute(ARTICLES, viewer=viewer, at=microseconds(at))
+        return [await settled(self._line, loaded(Article, row), at) for row in rows], authors(rows)
+
+    async def previewed(self, preview_id: int) -> ArticleView:
         at = self._now()
         row = await self._line.first(PREVIEWED, id=preview_id, at=microseconds(at))
         if row is None:
@@ -514,7 +539,13 @@ class SqliteArticleQueries:
                 raise PreviewNotFound
             copy = loaded(WorkingCopy, row, column="copy")
             article = replace(article, manuscript=copy.manuscript, rendition=copy.rendition)
-        return RenderedArticleView.of(article, viewer=None, at=at)
+        return view_of(article, {}, None, at, [Include.CONTENT_HTML])
+
+
+def authors(rows: Iterable[sqlite3.Row]) -> dict[int, User]:
+    """The authors that come with articles."""
+    users = [loaded(User, row, column="author") for row in rows]
+    return {user.id: user for user in users}
 
 
 class SqliteUserQueries:

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import URL, text
 
 from blog.application.ports import Reply, TransactionFactory
-from blog.application.queries import ArticleView
+from blog.application.queries import ArticleFilter, ArticleView, Include
 from blog.container import Container, close, in_memory
 from blog.domain.articles import Content, Title
 from blog.domain.errors import BlogError, Forbidden
@@ -262,7 +262,8 @@ class Texts(TwoBlogs):
 
     @rule(viewer=st.sampled_from(VIEWERS), skip=st.integers(0, 6), limit=st.integers(1, 6), tags=some_tags)
     def turn_to_a_page(self, viewer: int | None, skip: int, limit: int, tags: Tags) -> None:
-        self.both(lambda blog: blog.article_queries().page(viewer=viewer, skip=skip, limit=limit, tags=tags))
+        wanted = ArticleFilter(tags=tags)
+        self.both(lambda blog: blog.article_queries().page(viewer=viewer, skip=skip, limit=limit, filter=wanted))
         self.both(lambda blog: blog.article_queries().tags(viewer=viewer, skip=skip, limit=limit))
 
 
@@ -284,7 +285,7 @@ async def everything(blog: Container, article: int, authors: dict[int, int]) -> 
         await answer(look)
         for look in (
             *(reading.page(viewer=viewer, skip=0, limit=100) for viewer in VIEWERS),
-            *(reading.get(article, viewer=viewer, html=True) for viewer in VIEWERS),
+            *(reading.get(article, viewer=viewer, include=list(Include)) for viewer in VIEWERS),
             *(reading.get(slug, viewer=viewer) for slug in SLUGS for viewer in (None, 1)),
             *(reading.tags(viewer=viewer, skip=0, limit=100) for viewer in (None, 1)),
             *(reading.previewed(preview) for preview in (1, 2, 3)),

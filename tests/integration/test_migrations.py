@@ -27,7 +27,7 @@ from sqlalchemy.pool import NullPool
 from blog.adapters.database import Database, schema
 from blog.adapters.database.schema import Schema, SchemaBehind, SchemaState
 from blog.adapters.database.tables import metadata
-from blog.application.queries import RenderedArticleView
+from blog.application.queries import Include
 from blog.container import Container, close
 from blog.domain.articles import ArticleNotFound, Content
 from blog.domain.slugs import Slug
@@ -46,6 +46,7 @@ REVISIONS = list(SCRIPTS.walk_revisions())[::-1]
 LANDED = {
     "0001": "1dfa5da96ac08f74825d3ea8b69e243810cd1673b5d364071411d3245db51f70",
     "0002": "ce7583da87bb6910f4aed23b1cd0bffa40956da031fc0b271c732afc5700b734",
+    "0003": "87113acf89663aa917ffd0d14ea02a15088972a67bf2b09b7d23ff3e94ea8891",
 }
 
 # Rows for each revision, over which the later ones are applied: at least one in every table that it makes.
@@ -69,6 +70,7 @@ ROWS: dict[str, list[str]] = {
         "INSERT INTO replies (caller, route, key, fingerprint, status, headers, body, at)"
         " SELECT id, 'POST /articles', 'key', '', 201, '{}', '', now() FROM users",
     ],
+    "0003": ["UPDATE articles SET language = 'en-GB'"],
 }
 
 # Everything that a schema is made of, a line each.
@@ -240,8 +242,7 @@ async def test_what_was_written_before_there_were_slugs_is_found_as_it_was(
             assert article.published_at == article.publish_at == (article.created_at if article.published else None)
             assert (article.summary, article.word_count) == ("<b>Some</b> words & more", 4)
             assert (article.tags, article.featured, article.version) == ([], False, 1)
-            shown = await queries.get(article.id, viewer=author, html=True)
-            assert isinstance(shown, RenderedArticleView)
+            shown = await queries.get(article.id, viewer=author, include=[Include.CONTENT_HTML])
             assert shown.content_html == "<pre>\n&lt;b&gt;Some&lt;/b&gt; \n\n words &amp; more\n</pre>"
             async with behind.transaction() as tx:
                 kept = await tx.articles.get(article.id, actor=author, at=clock())
@@ -253,7 +254,7 @@ async def test_what_was_written_before_there_were_slugs_is_found_as_it_was(
             else:
                 with pytest.raises(ArticleNotFound):
                     await queries.get(Slug(article.slug), viewer=None)
-        downgrade(empty)
+        downgrade(empty, "0001")
         assert await query(empty, "SELECT published FROM articles ORDER BY id") == before
 
     # Whoever goes on with it goes on as with any other.
@@ -283,6 +284,9 @@ async def test_taking_it_back_shows_nothing_that_is_hidden(empty: URL) -> None:
 
 
 async def test_they_make_what_the_code_knows(migrated: URL, empty: URL) -> None:
+    # What searching reads is a function's.
+    reading = SCRIPTS.get_revision("0003").module
+    await execute(empty, "CREATE EXTENSION pg_trgm", reading.CONFIGURATION, reading.VECTOR)
     await run(empty, metadata.create_all)
     assert await schema_of(migrated) == await schema_of(empty)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from blog.application.queries import RenderedArticleView
+from blog.application.queries import ArticleFilter, Include
 from blog.domain.articles import AltText, ArticleNotFound, Content, Summary, Title, WebAddress
 from blog.domain.errors import BlogError
 from blog.domain.slugs import Slug
@@ -49,9 +49,8 @@ class StoredArticles:
         article = await keep_article(storage, await keep_user(storage))
         assert article.address
         for which in (article.id, article.address):
-            view = await storage.articles.get(which, viewer=None, html=True)
-            assert view == RenderedArticleView.of(article, viewer=None, at=storage.clock.moment)
-            assert not isinstance(await storage.articles.get(which, viewer=None), RenderedArticleView)
+            view = await storage.articles.get(which, viewer=None, include=[Include.CONTENT_HTML])
+            assert view == replace(view_of(storage, article), content_html=article.rendition.html)
 
     async def test_a_changed_article_is_kept_whole(self, storage: Storage) -> None:
         article = await keep_draft(storage, await keep_user(storage))
@@ -127,7 +126,9 @@ class StoredArticles:
         for viewer in (None, user.id):
             for skip, limit in ((0, 4), (0, 3), (1, 2), (2, 100), (4, 1), (9, 9)):
                 for tags in ((), a_manuscript().tags):
-                    page = await storage.articles.page(viewer=viewer, skip=skip, limit=limit, tags=tags)
+                    page = await storage.articles.page(
+                        viewer=viewer, skip=skip, limit=limit, filter=ArticleFilter(tags=tags)
+                    )
                     assert [article.id for article in page.articles] == newest_first[skip : skip + limit]
                     assert page.more == (skip + limit < 4)
 
@@ -152,7 +153,7 @@ class StoredTags:
         user = await keep_user(storage)
 
         async def found(*tags: str) -> list[int]:
-            page = await storage.articles.page(viewer=None, skip=0, limit=9, tags=Tags(tags))
+            page = await storage.articles.page(viewer=None, skip=0, limit=9, filter=ArticleFilter(tags=Tags(tags)))
             return [article.id for article in page.articles]
 
         kept = [

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from blog.application.queries import RenderedArticleView
+from blog.application.queries import ArticleView
 from blog.domain.articles import Article
 from blog.domain.previews import Preview, Previewed, PreviewNotFound
 from blog.testing.builders import NOON, a_manuscript, a_preview
-from blog.testing.keeping import Storage, keep_article, keep_draft, keep_user, preview_ids, remove_article
+from blog.testing.keeping import Storage, keep_article, keep_draft, keep_user, preview_ids, remove_article, view_of
 from blog.testing.working_copies import keep_working_copy
 
 INSTANT = timedelta(microseconds=1)
@@ -22,8 +22,8 @@ async def keep_preview(storage: Storage, article: Article, **different: object) 
     return preview
 
 
-def as_anybody_would_see(storage: Storage, article: Article) -> RenderedArticleView:
-    return RenderedArticleView.of(article, viewer=None, at=storage.clock.moment)
+def as_anybody_would_see(storage: Storage, article: Article) -> ArticleView:
+    return replace(view_of(storage, article), content_html=article.rendition.html)
 
 
 class StoredPreviews:

@@ -3,6 +3,7 @@
 import pytest
 
 from blog.testing.articles import StoredArticles, StoredTags
+from blog.testing.lists import StoredAddresses, StoredLists, StoredSearch
 from blog.testing.previews import StoredPreviews
 from blog.testing.replies import StoredReplies
 from blog.testing.revisions import StoredRevisions
@@ -17,6 +18,9 @@ class StorageContract(
     StoredUsers,
     StoredArticles,
     StoredTags,
+    StoredLists,
+    StoredSearch,
+    StoredAddresses,
     StoredVisibility,
     StoredSlugs,
     StoredRevisions,

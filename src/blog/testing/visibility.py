@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from blog.application.queries import ArticleFilter
 from blog.domain.articles import Article, ArticleNotFound, Status
 from blog.testing.builders import NOON
 from blog.testing.keeping import SOMEBODY_ELSE, Storage, keep_article, keep_draft, keep_user, view_of
@@ -73,7 +74,7 @@ class StoredVisibility:
 
 async def hidden(storage: Storage, article: Article, moment: datetime, status: Status) -> None:
     """Nobody but its author finds the article then."""
-    queries = storage.articles
+    queries, tagged = storage.articles, ArticleFilter(tags=article.manuscript.tags)
     for viewer in (None, SOMEBODY_ELSE):
         storage.clock.strike(moment)
         with pytest.raises(ArticleNotFound):
@@ -81,7 +82,7 @@ async def hidden(storage: Storage, article: Article, moment: datetime, status: S
         storage.clock.strike(moment)
         assert list((await queries.page(viewer=viewer, skip=0, limit=9)).articles) == []
         storage.clock.strike(moment)
-        assert list((await queries.page(viewer=viewer, skip=0, limit=9, tags=article.manuscript.tags)).articles) == []
+        assert list((await queries.page(viewer=viewer, skip=0, limit=9, filter=tagged)).articles) == []
         storage.clock.strike(moment)
         assert await queries.tags(viewer=viewer, skip=0, limit=9) == []
     view = view_of(storage, article, article.author_id, at=moment)
@@ -101,12 +102,13 @@ async def shown(storage: Storage, article: Article, moment: datetime) -> None:
 
 async def seen(storage: Storage, article: Article, viewer: int | None, moment: datetime) -> None:
     queries, view = storage.articles, view_of(storage, article, viewer, at=moment)
+    tagged = ArticleFilter(tags=article.manuscript.tags)
     storage.clock.strike(moment)
     assert await queries.get(article.id, viewer=viewer) == view
     storage.clock.strike(moment)
     assert list((await queries.page(viewer=viewer, skip=0, limit=9)).articles) == [view]
     storage.clock.strike(moment)
-    assert list((await queries.page(viewer=viewer, skip=0, limit=9, tags=article.manuscript.tags)).articles) == [view]
+    assert list((await queries.page(viewer=viewer, skip=0, limit=9, filter=tagged)).articles) == [view]
     storage.clock.strike(moment)
     counted = {tag.tag: tag.count for tag in await queries.tags(viewer=viewer, skip=0, limit=9)}
     assert counted == dict.fromkeys(map(str, article.manuscript.tags), 1)

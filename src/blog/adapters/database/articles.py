@@ -35,6 +35,7 @@ from blog.domain.articles import (
     Article,
     ArticleNotFound,
     Content,
+    Language,
     Manuscript,
     Note,
     Rendition,
@@ -53,13 +54,14 @@ TRIES = 10
 
 
 NEXT_ID = select(DatabaseSequence("articles_id_seq").next_value())
-BY_ID = select(articles).where(articles.c.id == bindparam("id"), VISIBLE)
+KEPT = [column for column in articles.c if column is not articles.c.search]
+BY_ID = select(*KEPT).where(articles.c.id == bindparam("id"), VISIBLE)
 BY_ID_LOCKED = BY_ID.with_for_update()
 ADD = insert(articles)
 SAVE = (
     update(articles)
     .where(articles.c.id == bindparam("article_id"))
-    .values({column: bindparam(column.name) for column in articles.c if column is not articles.c.id})
+    .values({column: bindparam(column.name) for column in KEPT if column is not articles.c.id})
 )
 REMOVE = delete(articles).where(articles.c.id == bindparam("id"))
 
@@ -204,6 +206,7 @@ def article_of(row: Row[Any] | None) -> Article:
         text_version=row.text_version,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        language=None if row.language is None else Language(row.language),
     )
 
 

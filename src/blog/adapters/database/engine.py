@@ -43,6 +43,8 @@ class Database:
                     "lock_timeout": milliseconds,
                     "idle_in_transaction_session_timeout": milliseconds,
                     "timezone": "UTC",
+                    # How near a title has to be in spelling to be found where no word is.
+                    "pg_trgm.word_similarity_threshold": "0.45",
                 },
             },
         )

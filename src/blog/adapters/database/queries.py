@@ -2,9 +2,28 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
-from sqlalchemy import Row, Text, bindparam, case, collate, exists, func, literal_column, not_, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    collate,
+    exists,
+    false,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from blog.adapters.database.engine import Database
@@ -21,27 +40,79 @@ from blog.adapters.database.tables import (
 )
 from blog.application.ports import Clock
 from blog.application.queries import (
+    ANY,
+    NEWEST_FIRST,
     AccountView,
+    AddressView,
+    ArticleFilter,
     ArticlePage,
     ArticleView,
+    AuthorView,
+    Include,
+    Order,
+    Place,
     ProfileView,
-    RenderedArticleView,
+    Sort,
     TagView,
 )
-from blog.domain.articles import TEXT, ArticleMoved, ArticleNotFound
+from blog.domain.articles import TEXT, ArticleMoved, ArticleNotFound, Status
 from blog.domain.previews import Previewed, PreviewNotFound
 from blog.domain.slugs import Slug
-from blog.domain.tags import Tag
 from blog.domain.users import Username, UserNotFound
 
 # What a view does not hold is not read.
-HTML = articles.c.content_html
-HIDDEN = ("content_html", "tag_keys", "text_version")
+HIDDEN = ("content_html", "tag_keys", "text_version", "search")
 ARTICLE = [SLUG if column is articles.c.slug else column for column in articles.c if column.name not in HIDDEN]
+INCLUDED = {
+    Include.AUTHOR: users.c.username.label("author_name"),
+    Include.CONTENT_HTML: articles.c.content_html,
+}
 ACCOUNT = [users.c[name] for name in AccountView.__slots__]
 PROFILE = [users.c[name] for name in ProfileView.__slots__]
 
-ONE = select(*ARTICLE).where(articles.c.id == bindparam("id"))
+_ARCHIVED = and_(articles.c.unpublish_at.is_not(None), articles.c.unpublish_at <= bindparam("at"))
+_OWN = articles.c.author_id == bindparam("viewer")
+STATUS = {
+    Status.PUBLISHED: PUBLIC,
+    Status.ARCHIVED: and_(_OWN, _ARCHIVED),
+    Status.DRAFT: and_(_OWN, articles.c.publish_at.is_(None), not_(_ARCHIVED)),
+    Status.SCHEDULED: and_(_OWN, articles.c.publish_at > bindparam("at"), not_(_ARCHIVED)),
+}
+_BEEN_OUT = articles.c.published_at <= bindparam("at")
+FILTERS = {
+    "author": articles.c.author_id
+    == select(users.c.id).where(users.c.username_key == bindparam("author")).scalar_subquery(),
+    "tags": articles.c.tag_keys.contains(bindparam("tags", type_=ARRAY(Text))),
+    "featured": articles.c.featured == bindparam("featured"),
+    "published_after": and_(_BEEN_OUT, articles.c.published_at > bindparam("published_after")),
+    "published_before": and_(_BEEN_OUT, articles.c.published_at < bindparam("published_before")),
+    "language": articles.c.language == bindparam("language"),
+}
+"""By the names of the fields of `ArticleFilter`."""
+
+# Words as they stand, or as the language makes of them.
+_STEMS = func.blog_configuration(bindparam("language", type_=Text))
+QUERY = func.websearch_to_tsquery(literal_column("'simple'::regconfig"), bindparam("words")).op("||")(
+    func.websearch_to_tsquery(_STEMS, bindparam("words"))
+)
+FOUND = articles.c.search.op("@@")(QUERY)
+# The title that is nearest in spelling, where no word is found.
+SIMILAR = bindparam("words", type_=Text).op("<%", is_comparison=True)(articles.c.title)
+RELEVANCE = {
+    # Divided by the length, or the longest would come first for everything.
+    FOUND: func.ts_rank_cd(articles.c.search, QUERY, literal_column("2")),
+    SIMILAR: func.word_similarity(bindparam("words"), articles.c.title),
+}
+# What is sanitized holds its text escaped, so that without the tags it is safe in HTML.
+_TEXT = func.regexp_replace(articles.c.content_html, literal_column("'<[^>]*>', ' ', 'g'"))
+HIGHLIGHT = func.ts_headline(
+    func.blog_configuration(articles.c.language),
+    _TEXT,
+    QUERY,
+    literal_column("'StartSel=<mark>, StopSel=</mark>, MaxFragments=2, MaxWords=25, MinWords=8'"),
+).label("highlight")
+
+
 # Whose a slug is or was; or who came out with it, by itself, with its id for a number or without.
 _ITS = slugs.c.slug == bindparam("slug")
 _OTHER = articles.alias("other")
@@ -51,28 +122,61 @@ CAME_OUT = (
     .order_by(_OTHER.c.publish_at, _OTHER.c.id)
     .limit(literal_column("1"))
 )
+_BY_ID = articles.c.id == bindparam("id")
 _OWNED = exists().where(_ITS, slugs.c.article_id == articles.c.id).label("owned")
-BY_SLUG = select(*ARTICLE, _OWNED).where(
-    articles.c.id
-    == func.coalesce(
-        select(slugs.c.article_id).where(_ITS).scalar_subquery(), CAME_OUT.scalar_subquery(), bindparam("number")
-    )
+_BY_SLUG = articles.c.id == func.coalesce(
+    select(slugs.c.article_id).where(_ITS).scalar_subquery(), CAME_OUT.scalar_subquery(), bindparam("number")
 )
-PAGE = (
-    select(*ARTICLE)
-    .order_by(articles.c.created_at.desc(), articles.c.id.desc())
-    .offset(bindparam("skip"))
-    .limit(bindparam("limit"))
-)
-TAGGED = articles.c.tag_keys.contains(bindparam("tags", type_=ARRAY(Text)))
-ONES = {
-    (by_slug, known, html): (statement.add_columns(HTML) if html else statement).where(VISIBLE if known else PUBLIC)
-    for by_slug, statement in ((False, ONE), (True, BY_SLUG))
-    for known in (False, True)
-    for html in (False, True)
-}
-PUBLIC_PAGE, VISIBLE_PAGE = PAGE.where(PUBLIC), PAGE.where(VISIBLE)
-TAGGED_PUBLIC_PAGE, TAGGED_VISIBLE_PAGE = PUBLIC_PAGE.where(TAGGED), VISIBLE_PAGE.where(TAGGED)
+
+
+@lru_cache(256)
+def one(*, by_slug: bool, known: bool, include: frozenset[Include]) -> Select[Any]:
+    """The statement that reads one article."""
+    statement = _columns(include).where(VISIBLE if known else PUBLIC)
+    return statement.add_columns(_OWNED).where(_BY_SLUG) if by_slug else statement.where(_BY_ID)
+
+
+@lru_cache(256)
+def several(
+    *,
+    known: bool,
+    filters: frozenset[str],
+    status: Status | None,
+    order: Order,
+    include: frozenset[Include],
+    beyond: Literal["after", "before"] | None,
+    similar: bool = False,
+) -> tuple[Select[Any], Select[Any]]:
+    """The statement that reads a page, and the one that counts of how many it is."""
+    conditions = [FILTERS[name] for name in sorted(filters - {"words"})]
+    if status:
+        # To nobody in particular, nothing is one's own.
+        conditions.append(STATUS[status] if known or status is Status.PUBLISHED else false())
+    found = SIMILAR if similar else FOUND
+    if "words" in filters:
+        conditions.append(found)
+    column = RELEVANCE[found] if order.by is Sort.RELEVANCE else articles.c[order.by.value]
+    been_out = [_BEEN_OUT] if order.by is Sort.PUBLISHED_AT else []
+    statement = _columns(include).where(VISIBLE if known else PUBLIC, *conditions, *been_out)
+    if "words" in filters:
+        statement = statement.add_columns(HIGHLIGHT)
+    ascending = order.ascending != (beyond == "before")
+    if beyond:
+        place, bound = tuple_(column, articles.c.id), tuple_(bindparam("moment"), bindparam("id"))
+        statement = statement.where(place > bound if ascending else place < bound)
+    keys = [key.asc() if ascending else key.desc() for key in (column, articles.c.id)]
+    # What is published has been out, and is counted by an index alone; what besides is one's own, by another.
+    counting = select(func.count()).select_from(articles).where(PUBLIC, *conditions)
+    if known:
+        hidden = select(func.count()).select_from(articles).where(_OWN, not_(PUBLIC), *conditions, *been_out)
+        counting = select(counting.scalar_subquery() + hidden.scalar_subquery())
+    return statement.order_by(*keys).offset(bindparam("skip")).limit(bindparam("limit")), counting
+
+
+def _columns(include: frozenset[Include]) -> Select[Any]:
+    statement = select(*ARTICLE, *(INCLUDED[part] for part in sorted(include)))
+    return statement.join(users, users.c.id == articles.c.author_id) if Include.AUTHOR in include else statement
+
 
 _TAG = func.unnest(articles.c.tags, articles.c.tag_keys).table_valued("tag", "key").render_derived()
 _COUNT = func.count().label("count")
@@ -88,6 +192,32 @@ TAGS = (
 )
 PUBLIC_TAGS, VISIBLE_TAGS = TAGS.where(PUBLIC), TAGS.where(VISIBLE)
 
+_CHANGED_AT = func.greatest(articles.c.updated_at, articles.c.published_at)
+ADDRESSES = (
+    select(
+        articles.c.id,
+        SLUG,
+        _CHANGED_AT.label("changed_at"),
+    )
+    .where(PUBLIC, articles.c.id.between(bindparam("first"), bindparam("last")))
+    .order_by(articles.c.id)
+)
+# Each part is looked at for its first article, and not each article for its part.
+_SIZE = bindparam("size", type_=BigInteger)
+_FIRST, _LAST = (select(end(articles.c.id) // _SIZE).scalar_subquery() for end in (func.min, func.max))
+_PART = func.generate_series(_FIRST, _LAST).table_valued("number").render_derived()
+PARTS = (
+    select(_PART.c.number)
+    .where(
+        exists().where(
+            PUBLIC,
+            articles.c.id >= _PART.c.number * _SIZE,
+            articles.c.id < (_PART.c.number + literal_column("1")) * _SIZE,
+        )
+    )
+    .order_by(_PART.c.number)
+)
+
 _OF_COPY = previews.c.of == Previewed.WORKING_COPY.value
 PREVIEWED = (
     select(
@@ -95,7 +225,7 @@ PREVIEWED = (
             case((_OF_COPY, working_copies.c[column.name]), else_=column).label(column.name)
             if column.name in TEXT or column.name in ("content_html", "excerpt", "word_count")
             else column
-            for column in (*ARTICLE, HTML)
+            for column in (*ARTICLE, articles.c.content_html)
         )
     )
     .join(previews, previews.c.article_id == articles.c.id)
@@ -112,16 +242,13 @@ class DatabaseArticleQueries:
     def __init__(self, database: Database, now: Clock) -> None:
         self._database, self._now = database, now
 
-    async def get(self, which: int | Slug, *, viewer: int | None, html: bool = False) -> ArticleView:
-        at, known = self._now(), viewer is not None
-        if not isinstance(which, Slug):
-            for row in await self._database.read(ONES[False, known, html], {"id": which, "viewer": viewer, "at": at}):
-                return view_of(row, viewer, at)
-            raise ArticleNotFound
-        given = {"slug": which, "number": which.mark or 0, "viewer": viewer, "at": at}
-        for row in await self._database.read(ONES[True, known, html], given):
+    async def get(self, which: int | Slug, *, viewer: int | None, include: Collection[Include] = ()) -> ArticleView:
+        at, by_slug = self._now(), isinstance(which, Slug)
+        statement = one(by_slug=by_slug, known=viewer is not None, include=frozenset(include))
+        given = {"slug": which, "number": which.mark or 0} if isinstance(which, Slug) else {"id": which}
+        for row in await self._database.read(statement, {"viewer": viewer, "at": at, **given}):
             view = view_of(row, viewer, at)
-            if view.slug == which:
+            if not by_slug or view.slug == which:
                 return view
             if row.owned:
                 if view.published:
@@ -129,38 +256,75 @@ class DatabaseArticleQueries:
                 return view
         raise ArticleNotFound
 
-    async def page(self, *, viewer: int | None, skip: int, limit: int, tags: Collection[Tag] = ()) -> ArticlePage:
-        at = self._now()
-        given: dict[str, Any] = {"viewer": viewer, "at": at, "skip": skip, "limit": limit + 1}
-        if tags:
-            statement = TAGGED_PUBLIC_PAGE if viewer is None else TAGGED_VISIBLE_PAGE
-            given["tags"] = [tag.key for tag in tags]
-        else:
-            statement = PUBLIC_PAGE if viewer is None else VISIBLE_PAGE
-        # One row past the page tells whether there is another.
-        rows = await self._database.read(statement, given)
+    async def page(
+        self,
+        *,
+        viewer: int | None,
+        limit: int,
+        skip: int = 0,
+        after: Place | None = None,
+        before: Place | None = None,
+        filter: ArticleFilter = ANY,  # noqa: A002
+        order: Order = NEWEST_FIRST,
+        include: Collection[Include] = (),
+        count: bool = False,
+    ) -> ArticlePage:
+        at, place = self._now(), after or before
+        wanted = {name: value for name in (*FILTERS, "words") if (value := getattr(filter, name)) not in (None, ())}
+        given: dict[str, Any] = {"viewer": viewer, "at": at, "language": None, **wanted}
+        if filter.author:
+            given["author"] = filter.author.key
+        if filter.tags:
+            given["tags"] = [tag.key for tag in filter.tags]
+        keys = {"moment": place.moment, "id": place.id} if place else {}
+        rows: Sequence[Row[Any]] = ()
+        for similar in (False, True):
+            statement, counting = several(
+                known=viewer is not None,
+                filters=frozenset(wanted),
+                status=filter.status,
+                order=order,
+                include=frozenset(include),
+                beyond="after" if after else "before" if before else None,
+                similar=similar,
+            )
+            # One row past the page tells whether there is another.
+            rows = await self._database.read(statement, {**given, **keys, "skip": skip, "limit": limit + 1})
+            if rows or not filter.words or skip or place:
+                break
         views = [view_of(row, viewer, at) for row in rows[:limit]]
-        return ArticlePage(articles=views, more=len(rows) > limit)
+        total = (await self._database.read(counting, given))[0][0] if count else None
+        return ArticlePage(
+            articles=views if after or not before else views[::-1], more=len(rows) > limit, total=total
+        )
 
     async def tags(self, *, viewer: int | None, skip: int, limit: int) -> Sequence[TagView]:
         statement = PUBLIC_TAGS if viewer is None else VISIBLE_TAGS
         given = {"viewer": viewer, "at": self._now(), "skip": skip, "limit": limit}
         return [TagView(**row._mapping) for row in await self._database.read(statement, given)]
 
-    async def previewed(self, preview_id: int) -> RenderedArticleView:
+    async def parts(self, *, size: int) -> Sequence[int]:
+        rows = await self._database.read(PARTS, {"at": self._now(), "size": size})
+        return [row.number for row in rows]
+
+    async def addresses(self, *, part: int, size: int) -> Sequence[AddressView]:
+        given = {"at": self._now(), "first": part * size, "last": part * size + size - 1}
+        return [AddressView(**row._mapping) for row in await self._database.read(ADDRESSES, given)]
+
+    async def previewed(self, preview_id: int) -> ArticleView:
         at = self._now()
         for row in await self._database.read(PREVIEWED, {"id": preview_id, "at": at}):
-            view = view_of(row, None, at)
-            assert isinstance(view, RenderedArticleView)  # noqa: S101 - as its columns are
-            return view
+            return view_of(row, None, at)
         raise PreviewNotFound
 
 
 def view_of(row: Row[Any], viewer: int | None, at: datetime) -> ArticleView:
-    """A row as somebody sees it, with its HTML if that was read."""
-    kept = {name: value for name, value in row._mapping.items() if name != "owned"}
-    view = RenderedArticleView if "content_html" in kept else ArticleView
-    return view.seen(viewer=viewer, at=at, **kept)
+    """A row as somebody sees it, with what was included."""
+    kept = dict(row._mapping)
+    kept.pop("owned", None)
+    if username := kept.pop("author_name", None):
+        kept["author"] = AuthorView(id=row.author_id, username=username)
+    return ArticleView.seen(viewer=viewer, at=at, **kept)
 
 
 class DatabaseUserQueries:

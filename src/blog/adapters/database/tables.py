@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Computed,
     DateTime,
     ForeignKey,
     FromClause,
@@ -30,9 +31,9 @@ from sqlalchemy import (
     text,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
-from blog.domain.articles import AltText, Note, Rendition, Summary, Title, WebAddress
+from blog.domain.articles import AltText, Language, Note, Rendition, Summary, Title, WebAddress
 from blog.domain.slugs import Slug
 from blog.domain.users import Email, Username
 
@@ -110,15 +111,31 @@ articles = Table(
     *versioned(),
     Column("text_version", Integer, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    # The pages of a signed-in reader, of anybody, and the articles that leave with their author.
+    Column("language", String(Language.MAX), nullable=True),
+    # What searching reads: the migration that made it says of what.
+    Column("search", TSVECTOR, Computed("blog_vector(language, title, summary, tags, content)", persisted=True)),
+    # Lists in each order: of a signed-in reader, and of anybody; by what is featured, author, language and tags.
     Index(None, "created_at", "id"),
+    Index(None, "updated_at", "id"),
+    # Counting reads this one alone.
     Index(
-        "ix_articles_publish_at_created_at_id",
+        "ix_articles_out_created_at_id",
         "created_at",
         "id",
         postgresql_where=text("publish_at IS NOT NULL"),
+        postgresql_include=["publish_at", "unpublish_at"],
     ),
-    Index(None, "author_id"),
+    Index("ix_articles_out_updated_at_id", "updated_at", "id", postgresql_where=text("publish_at IS NOT NULL")),
+    Index("ix_articles_out_published_at_id", "published_at", "id", postgresql_where=text("published_at IS NOT NULL")),
+    Index("ix_articles_featured_created_at_id", "created_at", "id", postgresql_where=text("featured")),
+    Index(
+        "ix_articles_known_language_created_at_id",
+        "language",
+        "created_at",
+        "id",
+        postgresql_where=text("language IS NOT NULL"),
+    ),
+    Index(None, "author_id", "created_at", "id"),
     Index("ix_articles_tag_keys", "tag_keys", postgresql_using="gin"),
     # Those that are to come out, or came out, by themselves.
     Index(
@@ -128,6 +145,8 @@ articles = Table(
         "id",
         postgresql_where=text("publish_at > updated_at AND address IS DISTINCT FROM slug"),
     ),
+    Index("ix_articles_search", "search", postgresql_using="gin"),
+    Index("ix_articles_title", "title", postgresql_using="gin", postgresql_ops={"title": "gin_trgm_ops"}),
 )
 
 # Nobody's once the article is gone, and never anybody else's. Taken before the article is there.

@@ -5,14 +5,21 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from blog.adapters.memory.listing import addresses_of, page_of, view_of
 from blog.adapters.memory.store import MemoryStore
 from blog.application.ports import Clock
 from blog.application.queries import (
+    ANY,
+    NEWEST_FIRST,
     AccountView,
+    AddressView,
+    ArticleFilter,
     ArticlePage,
     ArticleView,
+    Include,
+    Order,
+    Place,
     ProfileView,
-    RenderedArticleView,
     TagView,
 )
 from blog.domain.articles import Article, ArticleMoved, ArticleNotFound, Status
@@ -26,7 +33,7 @@ class MemoryArticleQueries:
     def __init__(self, store: MemoryStore, now: Clock) -> None:
         self._store, self._now = store, now
 
-    async def get(self, which: int | Slug, *, viewer: int | None, html: bool = False) -> ArticleView:
+    async def get(self, which: int | Slug, *, viewer: int | None, include: Collection[Include] = ()) -> ArticleView:
         at = self._now()
         article = self._found(which, at)
         if article is None or not article.visible_to(viewer, at=at):
@@ -37,7 +44,7 @@ class MemoryArticleQueries:
                 raise ArticleNotFound
             if article.status(at) is Status.PUBLISHED:
                 raise ArticleMoved(article.slug)
-        return (RenderedArticleView if html else ArticleView).of(article, viewer=viewer, at=at)
+        return view_of(article, self._store.tables.users, viewer, at, include)
 
     def _found(self, which: int | Slug, at: datetime) -> Article | None:
         """The article that has or had this slug, or that came out with it, by itself or with its number."""
@@ -50,11 +57,34 @@ class MemoryArticleQueries:
             return came_out[0]
         return tables.articles.get(which.mark or 0)
 
-    async def page(self, *, viewer: int | None, skip: int, limit: int, tags: Collection[Tag] = ()) -> ArticlePage:
-        at, wanted = self._now(), {tag.key for tag in tags}
-        found = [a for a in self._visible(viewer, at) if wanted <= {tag.key for tag in a.manuscript.tags}]
-        views = [ArticleView.of(article, viewer=viewer, at=at) for article in found[skip : skip + limit]]
-        return ArticlePage(articles=views, more=len(found) > skip + limit)
+    async def page(
+        self,
+        *,
+        viewer: int | None,
+        limit: int,
+        skip: int = 0,
+        after: Place | None = None,
+        before: Place | None = None,
+        filter: ArticleFilter = ANY,  # noqa: A002
+        order: Order = NEWEST_FIRST,
+        include: Collection[Include] = (),
+        count: bool = False,
+    ) -> ArticlePage:
+        at = self._now()
+        return page_of(
+            self._visible(viewer, at),
+            self._store.tables.users,
+            viewer=viewer,
+            at=at,
+            limit=limit,
+            skip=skip,
+            after=after,
+            before=before,
+            filter=filter,
+            order=order,
+            include=include,
+            count=count,
+        )
 
     async def tags(self, *, viewer: int | None, skip: int, limit: int) -> Sequence[TagView]:
         spelled: dict[str, Tag] = {}
@@ -66,7 +96,13 @@ class MemoryArticleQueries:
         by_frequency = sorted(counts, key=lambda key: (-counts[key], key))
         return [TagView(tag=str(spelled[key]), count=counts[key]) for key in by_frequency[skip : skip + limit]]
 
-    async def previewed(self, preview_id: int) -> RenderedArticleView:
+    async def parts(self, *, size: int) -> Sequence[int]:
+        return sorted({article.id // size for article in self._visible(None, self._now())})
+
+    async def addresses(self, *, part: int, size: int) -> Sequence[AddressView]:
+        return addresses_of(article for article in self._visible(None, self._now()) if article.id // size == part)
+
+    async def previewed(self, preview_id: int) -> ArticleView:
         at, tables = self._now(), self._store.tables
         preview = tables.previews.get(preview_id)
         if preview is None or preview.expires_at <= at:
@@ -77,7 +113,7 @@ class MemoryArticleQueries:
             if copy is None:
                 raise PreviewNotFound
             article = replace(article, manuscript=copy.manuscript, rendition=copy.rendition)
-        return RenderedArticleView.of(article, viewer=None, at=at)
+        return view_of(article, tables.users, None, at, (Include.CONTENT_HTML,))
 
     def _visible(self, viewer: int | None, at: datetime) -> list[Article]:
         """What the viewer may read at that moment, the newest first."""

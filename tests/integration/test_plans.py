@@ -1,0 +1,144 @@
+"""How PostgreSQL finds what a list shows, among a hundred thousand articles."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from sqlalchemy import URL, Select, text
+
+from blog.adapters.database import Database, queries
+from blog.adapters.database.schema import Schema
+from blog.application.queries import Include, Order, Sort
+from blog.domain.articles import Status
+from tests.builders import NOON
+from tests.integration.conftest import aside, execute, new_database
+
+MANY = 100_000
+KEYS = (Sort.CREATED_AT, Sort.PUBLISHED_AT, Sort.UPDATED_AT)
+FILL = (
+    "INSERT INTO users (email, email_key, username, username_key, password_hash, created_at, updated_at)"
+    " SELECT n, n, n, n, 'hash', now(), now() FROM generate_series(1, 1000) n",
+    f"""
+    INSERT INTO articles (
+        title, content, content_html, excerpt, word_count, tags, tag_keys, author_id, slug, address, featured,
+        publish_at, published_at, version, edition, text_version, created_at, updated_at
+    )
+    SELECT
+        n, 'Some words.', repeat('Some words. ', 80), 'Some words.', 2,
+        ARRAY['t' || n % 1000], ARRAY['t' || n % 1000],
+        1 + n % 1000, 's' || n, 's' || n, n % 1000 = 0,
+        CASE WHEN n % 10 > 0 THEN moment END, CASE WHEN n % 10 > 0 THEN moment END, 1, '1-x', 1, moment, moment
+    FROM (SELECT n, timestamptz '{NOON}' - n * interval '1 min' AS moment FROM generate_series(1, {MANY}) n)
+    """,  # noqa: S608 - of constants
+    "INSERT INTO slugs SELECT address, id FROM articles WHERE publish_at IS NOT NULL",
+    "VACUUM ANALYZE users, articles, slugs",
+)
+
+
+@pytest.fixture(scope="module")
+def filled(server: URL) -> Iterator[URL]:
+    """A database of articles, a minute apart, by a thousand authors; every tenth is a draft."""
+    with new_database(server) as url:
+        aside(lambda: Schema().upgrade(url))
+        for statement in FILL:
+            execute(url, statement)
+        yield url
+
+
+@pytest.fixture
+async def many(filled: URL) -> AsyncIterator[Database]:
+    database = Database(filled, pool_size=1, timeout=30)
+    yield database
+    await database.close()
+
+
+async def explain(database: Database, statement: Select[Any], options: str = "", **different: Any) -> dict[str, Any]:
+    """The plan of a statement."""
+    given = {"viewer": 1, "at": NOON, "skip": 0, "limit": 21, "author": "7", "tags": ["t7"], "language": "de"}
+    given |= {"featured": True, "published_after": NOON.replace(year=2025), "published_before": NOON}
+    given |= {"moment": NOON, "id": 2**40}
+    plan = await database.read(text(f"EXPLAIN (FORMAT JSON{options}) {statement}"), given | different)
+    return dict(plan[0][0][0]["Plan"])
+
+
+def indexes(plan: dict[str, Any]) -> set[str]:
+    """The indexes that a plan uses, but for those by which it tells where what came out by itself is."""
+    found = {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
+    return found - {"pk_slugs", "ix_articles_coming_slug_publish_at_id"}
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The steps of a plan."""
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+async def test_no_list_reads_or_sorts_the_whole_table(many: Database) -> None:
+    orders = [Order(by=by, ascending=ascending) for by, ascending in product(KEYS, (False, True))]
+    for known, filters, order, beyond in product(
+        (False, True),
+        ((), ("author",), ("tags",), ("featured",), ("language",), ("author", "tags")),
+        orders,
+        (None, "after", "before"),
+    ):
+        statement, counting = queries.several(
+            known=known,
+            filters=frozenset(filters),
+            status=None,
+            order=order,
+            include=frozenset(Include),
+            beyond=beyond,
+        )
+        of = (known, filters, order, beyond)
+        for node in (*nodes(await explain(many, statement)), *nodes(await explain(many, counting))):
+            assert not (node["Node Type"] == "Seq Scan" and node["Relation Name"] == "articles"), of
+            # What matches a filter may be put in order, if it is few.
+            assert "Sort" not in node["Node Type"] or node["Plan Rows"] <= MANY / 100, (of, node)
+
+
+async def test_words_are_found_by_an_index(many: Database) -> None:
+    for known, similar, sort in product((False, True), (False, True), (Sort.RELEVANCE, Sort.CREATED_AT)):
+        statement, _ = queries.several(
+            known=known,
+            filters=frozenset({"words"}),
+            status=None,
+            order=Order(by=sort),
+            include=frozenset(),
+            beyond=None,
+            similar=similar,
+        )
+        # A title is a number, and every other word is in each of them.
+        plan = await explain(many, statement, words="4711", language=None)
+        assert indexes(plan) == {"ix_articles_title" if similar else "ix_articles_search"}
+
+
+async def test_a_sitemap_and_its_parts_are_read_by_the_ids(many: Database) -> None:
+    for statement in (queries.PARTS, queries.ADDRESSES):
+        plan = await explain(many, statement, size=50_000, first=50_000, last=99_999)
+        assert not [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+        assert indexes(plan) == {"pk_articles"}
+
+
+async def test_ones_own_are_found_by_an_index(many: Database) -> None:
+    for status in (Status.DRAFT, Status.SCHEDULED, Status.ARCHIVED):
+        statement, _ = queries.several(
+            known=True, filters=frozenset(), status=status, order=Order(), include=frozenset(), beyond=None
+        )
+        assert indexes(await explain(many, statement)) == {"ix_articles_author_id_created_at_id"}
+
+
+async def test_the_thousandth_page_by_cursor_costs_what_the_first_does(many: Database) -> None:
+    statement, _ = queries.several(
+        known=False, filters=frozenset(), status=None, order=Order(), include=frozenset(), beyond="after"
+    )
+    blocks = []
+    for page in (0, 1000):
+        moment = NOON - page * timedelta(minutes=22)
+        plan = await explain(many, statement, ", ANALYZE, BUFFERS", moment=moment)
+        assert plan["Actual Rows"] == 21
+        blocks.append(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+    first, thousandth = blocks
+    assert thousandth <= first + 8

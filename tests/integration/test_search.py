@@ -1,0 +1,110 @@
+"""What PostgreSQL adds to searching: stems, spellings that are near, and an order by what matters."""
+
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from blog.application.queries import ArticleFilter, Order, Sort
+from blog.container import Container
+from blog.domain.articles import Content, Language, Title
+from blog.domain.searches import SearchWords
+from blog.domain.users import Email, NewPassword, Username
+
+POSTS = os.environ.get("BLOG_POSTS")
+
+FIRST = {
+    "async await": "Async-await on stable Rust!",
+    '"async await" hits': "Async-await hits beta!",
+    "road to 1.0": "Road to Rust 1.0",
+    "fearless concurrency": "Fearless Concurrency in Firefox Quantum",
+    "fearless concurrency -firefox": "Fearless Concurrency with Rust",
+    "firefox": "Fearless Concurrency in Firefox Quantum",
+    "clippy": 'Clippy: Deprecating `feature = "cargo-clippy"`',
+    "procedural macros": "Procedural Macros in Rust 2018",
+    "mozilla irc": "Mozilla IRC Sunset and the Rust Channel",
+    "changes core team": "Changes in the core team",
+    "klabnik katz": "Yehuda Katz and Steve Klabnik are joining the Rust Core Team",
+    "foundation": "Next steps for the Foundation Conversation",
+    "glibc": "Increasing the glibc and Linux kernel requirements",
+    "kernel requirement": "Increasing the glibc and Linux kernel requirements",
+    "apple": "Increasing the minimum supported Apple platform versions",
+    "roadmap 2021": "Planning the 2021 Roadmap",
+    "call for blogs": "A call for blogs 2020",
+    "incremental compilation": "Announcing Rust 1.52.1",
+    "security": "Announcing Rust 1.56.1",
+    '"security advisory"': "Announcing Rust 1.34.2",
+    "pattern matching": "Mixing matching, mutation, and moves in Rust",
+    "cargo workspaces inheritance": "Announcing Rust 1.64.0",
+    "non-lexical lifetimes": "Announcing Rust 1.31 and Rust 2018",
+    "goals november": "Project goals update — November 2025",
+    "increasing reach": "Increasing Rust’s Reach 2018",  # noqa: RUF001 - as its title has it
+    "OSPP": "Rust participates in OSPP 2024",
+    "asynch awiat": "Async-await on stable Rust!",
+    "Procedral Macros": "Procedural Macros in Rust 2018",
+}
+
+
+async def write(
+    container: Container, author: int, title: str, content: str = "Some words.", language: str = "en"
+) -> int:
+    article = await container.publishing().write(
+        actor=author, title=Title(title), content=Content(content), language=Language(language), published=True
+    )
+    return int(article.id)
+
+
+async def found(container: Container, words: str, language: str | None = None) -> list[str]:
+    page = await container.article_queries().page(
+        viewer=None,
+        limit=5,
+        filter=ArticleFilter(words=SearchWords(words), language=Language(language) if language else None),
+        order=Order(by=Sort.RELEVANCE),
+    )
+    return [article.title for article in page.articles]
+
+
+def posts() -> list[tuple[str, str]]:
+    """The head and the body of each post."""
+    files = sorted(Path(POSTS or "").glob("*.md"))
+    return [(head, body.strip()) for _, head, body in (file.read_text().split("+++", 2) for file in files)]
+
+
+@pytest.fixture
+async def author(container: Container) -> int:
+    account = await container.accounts().register(
+        email=Email("a@x.org"), username=Username("ada"), password=NewPassword("correct horse")
+    )
+    return int(account.id)
+
+
+async def test_a_word_is_found_in_its_other_forms(container: Container, author: int) -> None:
+    await write(container, author, "English", "The engines were running.")
+    for words in ("engine", "runs", "engines running"):
+        assert await found(container, words) == ["English"]
+
+
+async def test_the_forms_of_a_word_are_those_of_its_language(container: Container, author: int) -> None:
+    await write(container, author, "Deutsch", "Die Häuser am See.", "de")
+    await write(container, author, "Unknown", "Die Häuser am See.", "tlh")
+    assert await found(container, "Häusern", "de") == ["Deutsch"]
+    assert await found(container, "Häusern") == []
+    assert sorted(await found(container, "Häuser")) == ["Deutsch", "Unknown"]
+
+
+async def test_a_title_is_found_that_is_spelled_nearly_so(container: Container, author: int) -> None:
+    await write(container, author, "Procedural Macros")
+    await write(container, author, "Something else")
+    assert await found(container, "Procedral Macos") == ["Procedural Macros"]
+    # Only where nothing matches.
+    await write(container, author, "Procedral", "A word that somebody misspelled.")
+    assert await found(container, "Procedral") == ["Procedral"]
+
+
+@pytest.mark.skipif(not POSTS, reason="BLOG_POSTS names no folder of posts.")
+async def test_what_matters_comes_first_among_real_posts(container: Container, author: int) -> None:
+    for head, content in posts():
+        await write(container, author, tomllib.loads(head)["title"], content)
+    firsts = {words: (await found(container, words))[:1] for words in FIRST}
+    assert firsts == {words: [title] for words, title in FIRST.items()}
