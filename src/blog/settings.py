@@ -1,12 +1,14 @@
 """What can be set, from the environment and a `.env` file, read once into one validated object."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from io import StringIO
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from dotenv import dotenv_values
@@ -118,6 +120,27 @@ def _origins(value: str) -> tuple[str, ...]:
     return tuple(origins)
 
 
+def _site_url(value: str) -> str:
+    """Where the blog is, without a slash at the end."""
+    try:
+        url = urlsplit(value)
+        _authority(url.hostname or "")
+        # Of ASCII, because it goes into documents that want addresses as RFC 3986 has them.
+        if not re.fullmatch(r"https?://[!$&-;=@-Z_a-z~%]{1,500}", value) or "@" in url.netloc or url.port == 0:
+            raise ValueError
+    except ValueError:
+        raise ValueError("must be an address with the name of a host, such as https://blog.example.org") from None
+    return url._replace(netloc=url.netloc.lower()).geturl().rstrip("/")
+
+
+def _authority(value: str) -> str:
+    # RFC 4151, section 2.1; a host that is an address of IPv6 is none.
+    label = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+    if len(value) > 253 or not re.fullmatch(rf"{label}(\.{label})*", value.lower()):
+        raise ValueError("must be the name of a host, such as blog.example.org")
+    return value.lower()
+
+
 def _networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
@@ -160,6 +183,14 @@ class Settings:
     """The settings of a process. `.env.example` says the same, and a test holds them together."""
 
     app_name: str = setting(_text, "Blog", "What the blog is called in its documents.")
+    site_url: str = setting(
+        _site_url, "http://127.0.0.1:8000", "Where the blog is for whoever reads it: what feeds and sitemaps link to."
+    )
+    feed_authority: str | None = setting(
+        _authority,
+        None,
+        "A host name of yours in the ids of articles in feeds, for ever (RFC 4151); by default that of SITE_URL.",
+    )
     debug: bool = setting(_boolean, "false", "Log everything, each statement of SQL included.")
     database_url: URL | None = setting(
         _database_url, None, "PostgreSQL to keep everything in; without it the blog runs one of its own.", secret=True

@@ -1,0 +1,111 @@
+"""What a feed says, in whatever format."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import quote, urlsplit
+
+from blog.application.queries import ArticleView
+
+# A server may tell otherwise; these endings are never used for anything else.
+IMAGES = {
+    "avif": "image/avif",
+    "gif": "image/gif",
+    "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "webp": "image/webp",
+}
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a feed that has no article yet was changed, which Atom wants to be told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What the blog is called, and where it is. `url` is absolute and has no slash at its end.
+
+    `authority` is a name of the domain system that the blog's owner had when the articles were written, and whose
+    ids no other blog makes.
+    """
+
+    name: str
+    url: str
+    authority: str
+
+    def list_of_articles(self, *, tag: str | None = None) -> str:
+        """Where all articles are, or those with a tag."""
+        return f"{self.url}/articles" + (f"?tags={quote(tag, safe='')}" if tag is not None else "")
+
+    def article(self, slug: str) -> str:
+        """Where an article is."""
+        return f"{self.url}/articles/{slug}"
+
+    def author(self, username: str) -> str:
+        """Where somebody's profile is."""
+        return f"{self.url}/users/{username}"
+
+    def id_of(self, article: ArticleView) -> str:
+        """What names the article for ever: a tag URI (RFC 4151).
+
+        Its day is that of `created_at`, the only moment of an article that nothing changes: `published_at` moves
+        with its author. Its slug may change too, and is left out.
+        """
+        return f"tag:{self.authority},{article.created_at.astimezone(UTC):%Y-%m-%d}:articles/{article.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """Some articles that have been out, the latest first, each with its author.
+
+    Those that have `content_html` are shown whole, and the others by their summary. Addresses are absolute: of what
+    the feed is of (`home`), of this page of it, of the first and of those before and behind (RFC 5005, section 3).
+    """
+
+    site: Site
+    title: str
+    home: str
+    page: str
+    first: str
+    previous: str | None = None
+    next: str | None = None
+    articles: Sequence[ArticleView]
+
+    @property
+    def updated(self) -> datetime:
+        """When an article on this page last changed."""
+        return max(map(changed, self.articles), default=BEGINNING)
+
+    @property
+    def links(self) -> dict[str, str]:
+        """The pages, by their relations."""
+        pages = {"self": self.page, "first": self.first, "previous": self.previous, "next": self.next}
+        return {relation: address for relation, address in pages.items() if address}
+
+
+def out_since(article: ArticleView) -> datetime:
+    """When the article was first there for everybody."""
+    assert article.published_at  # noqa: S101 - a feed has no others
+    return article.published_at
+
+
+def changed(article: ArticleView) -> datetime:
+    """Since when the article has been what it is, for everybody."""
+    return max(article.updated_at, out_since(article))
+
+
+def author(article: ArticleView) -> str:
+    """The name of who wrote the article."""
+    assert article.author  # noqa: S101 - a feed has no others
+    return article.author.username
+
+
+def moment(when: datetime) -> str:
+    """A moment as RFC 3339 has it, to the microsecond."""
+    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def image_type(address: str) -> str | None:
+    """The media type of a picture, as far as its address tells."""
+    return IMAGES.get(urlsplit(address).path.rpartition(".")[2].lower())

@@ -1,0 +1,232 @@
+"""Feeds: the latest articles of the blog, of an author and of a tag, for programs that look in now and then."""
+
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, SkipValidation
+
+from blog.application.queries import ArticleFilter, ArticleQueries, Include, Order, Sort, UserQueries
+from blog.domain.errors import Invalid, NotFound
+from blog.domain.tags import Tag, TagNotFound
+from blog.domain.users import Username, UserNotFound
+from blog.entrypoints.formats import atom, jsonfeed, rss
+from blog.entrypoints.formats.feeds import Feed, Site
+from blog.entrypoints.http.articles import Turns
+from blog.entrypoints.http.contract import Contract, Path, Query
+from blog.entrypoints.http.listing import Cursor, around
+from blog.entrypoints.http.problems import SENTENCES, FieldError, InvalidRequest
+
+ENTRIES = 20
+"""How many are on a page."""
+
+SORT = "-published_at"
+LATEST = Order(by=Sort.PUBLISHED_AT)
+
+FORMATS: dict[str, Callable[[Feed], bytes]] = {"atom": atom.write, "rss": rss.write, "json": jsonfeed.write}
+MEDIA_TYPES = {
+    "atom": f"{atom.MEDIA_TYPE}; charset=utf-8",
+    "rss": f"{rss.MEDIA_TYPE}; charset=utf-8",
+    "json": jsonfeed.MEDIA_TYPE,  # which has no such parameter: JSON is in UTF-8 (RFC 8259, section 11)
+}
+
+
+class NoSuchFormat(NotFound):
+    """What the router says of another ending, for the document."""
+
+    sentence = SENTENCES[HTTPStatus.NOT_FOUND]
+
+
+class FeedPath(Path):
+    """In which format."""
+
+    format: Annotated[
+        Literal["atom", "rss", "json"], msgspec.Meta(description="Atom (RFC 4287), RSS 2.0 or JSON Feed 1.1.")
+    ]
+
+
+class FeedOfAuthorPath(FeedPath):
+    """Whose, and in which format."""
+
+    username: Username
+
+
+class FeedOfTagPath(FeedPath):
+    """Of what, and in which format."""
+
+    tag: Tag
+
+
+class FeedPage(Query):
+    """Which page of a feed, and how much of each article."""
+
+    content: Annotated[
+        Literal["full", "summary"], msgspec.Meta(description="The articles whole, or what they are about.")
+    ] = "full"
+    cursor: Cursor | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def place(self) -> Cursor:
+        """Where to go on. Raises `InvalidRequest` where that is in a list of another order."""
+        cursor = Cursor("") if self.cursor is msgspec.UNSET else self.cursor
+        if cursor.sort not in (None, SORT):
+            raise InvalidRequest([FieldError(parameter="cursor", detail="Must be of a link of a feed.")])
+        return cursor
+
+
+FeedOf = Callable[..., Awaitable[Response[bytes]]]
+"""Answers the feed of some articles: its `title`, its address up to the format (`path`), what it is of (`home`)."""
+
+
+def feed_of(
+    request: Request[Any, Any, Any],
+    parameters: NamedDependency[SkipValidation[FeedPage]],
+    article_queries: NamedDependency[SkipValidation[ArticleQueries]],
+    site: NamedDependency[SkipValidation[Site]],
+    turns: NamedDependency[SkipValidation[Turns]],
+) -> Any:  # noqa: ANN401 - a `FeedOf`, which Litestar would want to validate
+    """Reads feeds as the request wants them."""
+    kind = request.scope["path"].rstrip("/").rpartition(".")[2]
+    place = parameters.place
+    asked = dict(parse_qsl(request.scope["query_string"].decode()))
+
+    async def answer(wanted: ArticleFilter, *, title: str, path: str, home: str) -> Response[bytes]:
+        def page(cursor: str | None) -> str:
+            others = {name: value for name, value in asked.items() if name != "cursor"}
+            query = urlencode(others | ({"cursor": cursor} if cursor else {}))
+            return f"{site.url}{path}.{kind}" + (f"?{query}" if query else "")
+
+        included = {Include.AUTHOR, *([Include.CONTENT_HTML] if parameters.content == "full" else [])}
+        async with turns:
+            # Whoever asks: a feed is for anybody, and its reader may keep it where others see it.
+            found = await article_queries.page(
+                viewer=None,
+                limit=ENTRIES,
+                after=place.after,
+                before=place.before,
+                filter=wanted,
+                order=LATEST,
+                include=included,
+            )
+            cursors = around(SORT, place, found)
+            feed = Feed(
+                site=site,
+                title=title,
+                home=home,
+                page=page(asked.get("cursor")),
+                first=page(None),
+                previous=page(cursors["prev"]) if "prev" in cursors else None,
+                next=page(cursors["next"]) if "next" in cursors else None,
+                articles=found.articles,
+            )
+            # No Last-Modified: an article that is taken back leaves the others as old as they are, and a reader that
+            # goes by dates alone would keep it. The entity tag is of all that is shown.
+            return Response(FORMATS[kind](feed), media_type=MEDIA_TYPES[kind])
+
+    return answer
+
+
+def in_each_format(path: str) -> list[str]:
+    """The places of a feed."""
+    return [f"{path}.{kind}" for kind in FORMATS]
+
+
+def tag_of(request: Request[Any, Any, Any]) -> Tag:
+    """The tag in the path, in which %2F is a slash of its own. Raises `TagNotFound`."""
+    sent = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
+    found = re.search(rb"/tags/([^/]+)/feed\.(?:atom|rss|json)/?$", sent)
+    try:
+        return Tag(unquote_to_bytes(found[1]).decode() if found else "")
+    except (Invalid, UnicodeDecodeError):
+        raise TagNotFound from None
+
+
+FEED = {"feed": Provide(feed_of, sync_to_thread=False)}
+SHOWN = tuple(media_type.partition(";")[0] for media_type in MEDIA_TYPES.values())
+
+
+@get(
+    in_each_format("/feed"),
+    tags=["feeds"],
+    dependencies=FEED,
+    contract=Contract(
+        address="/feed.{format}", path=FeedPath, query=FeedPage, media_types=SHOWN, problems=(NoSuchFormat,)
+    ),
+)
+async def show_feed(
+    feed: NamedDependency[SkipValidation[FeedOf]], site: NamedDependency[SkipValidation[Site]]
+) -> Response[bytes]:
+    """The latest articles as a feed.
+
+    Twenty on a page; `next` and `previous` lead on (RFC 5005). The `id` of an entry stays what it is, whatever
+    becomes of the article's title and address.
+    """
+    return await feed(ArticleFilter(), title=site.name, path="/feed", home=site.list_of_articles())
+
+
+@get(
+    in_each_format("/users/{username:str}/feed"),
+    tags=["feeds"],
+    dependencies=FEED,
+    contract=Contract(
+        address="/users/{username}/feed.{format}",
+        path=FeedOfAuthorPath,
+        query=FeedPage,
+        media_types=SHOWN,
+        problems=(UserNotFound,),
+    ),
+)
+async def show_feed_of_author(
+    username: FromPath[str],
+    feed: NamedDependency[SkipValidation[FeedOf]],
+    site: NamedDependency[SkipValidation[Site]],
+    user_queries: NamedDependency[SkipValidation[UserQueries]],
+) -> Response[bytes]:
+    """The latest articles of an author as a feed."""
+    try:
+        name = Username(username)
+    except Invalid:
+        raise UserNotFound from None
+    author = (await user_queries.profile(name)).username
+    return await feed(
+        ArticleFilter(author=name),
+        title=f"{author} · {site.name}",
+        path=f"/users/{author}/feed",
+        home=site.author(author),
+    )
+
+
+# The router has the path decoded, with any slash of the tag in it.
+@get(
+    "/tags/{rest:path}",
+    tags=["feeds"],
+    dependencies=FEED,
+    contract=Contract(
+        address="/tags/{tag}/feed.{format}",
+        path=FeedOfTagPath,
+        query=FeedPage,
+        media_types=SHOWN,
+        problems=(TagNotFound,),
+    ),
+)
+async def show_feed_of_tag(
+    request: Request[Any, Any, Any],
+    feed: NamedDependency[SkipValidation[FeedOf]],
+    site: NamedDependency[SkipValidation[Site]],
+) -> Response[bytes]:
+    """The latest articles that have a tag as a feed.
+
+    It is empty as long as none has, so that whoever waits for the first one finds it there.
+    """
+    tag = tag_of(request)
+    return await feed(
+        ArticleFilter(tags=(tag,)),
+        title=f"{tag} · {site.name}",
+        path=f"/tags/{quote(tag, safe='')}/feed",
+        home=site.list_of_articles(tag=tag),
+    )

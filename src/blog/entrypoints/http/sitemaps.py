@@ -1,0 +1,70 @@
+"""What search engines read first: where all articles are, and what is not for them."""
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from blog.application.queries import ArticleQueries
+from blog.domain.articles import ArticleNotFound
+from blog.entrypoints.formats import sitemaps
+from blog.entrypoints.formats.feeds import Site
+from blog.entrypoints.http.articles import Turns
+from blog.entrypoints.http.contract import Contract, Query
+
+URLS = 50_000
+"""How many a sitemap may hold (sitemaps.org)."""
+
+LAST_PART = 2**63 // URLS - 1
+
+
+class SitemapPage(Query):
+    """Which part of the sitemap."""
+
+    part: Annotated[int, msgspec.Meta(ge=0, le=LAST_PART, description="As the index says.")] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
+
+
+@get(
+    "/sitemap.xml",
+    tags=["feeds"],
+    contract=Contract(query=SitemapPage, media_types=(sitemaps.MEDIA_TYPE,), problems=(ArticleNotFound,)),
+)
+async def show_sitemap(
+    parameters: NamedDependency[SkipValidation[SitemapPage]],
+    article_queries: NamedDependency[SkipValidation[ArticleQueries]],
+    site: NamedDependency[SkipValidation[Site]],
+    turns: NamedDependency[SkipValidation[Turns]],
+) -> Response[bytes]:
+    """Where all articles are that anybody may read.
+
+    It is an index of parts where there are too many for one. Nothing is found where there is no article: a sitemap
+    holds one at least.
+    """
+    async with turns:
+        if parameters.part is msgspec.UNSET:
+            parts = await article_queries.parts(size=URLS)
+            if len(parts) > 1:
+                return _reply(sitemaps.write_index(site, parts))
+            part = parts[0] if parts else 0
+        else:
+            part = parameters.part
+        addresses = await article_queries.addresses(part=part, size=URLS)
+        if not addresses:
+            raise ArticleNotFound
+        # A second's work, where there are tens of thousands.
+        return _reply(await asyncio.to_thread(sitemaps.write, site, addresses))
+
+
+def _reply(content: bytes) -> Response[bytes]:
+    return Response(content, media_type=f"{sitemaps.MEDIA_TYPE}; charset=utf-8")
+
+
+@get("/robots.txt", tags=["feeds"], sync_to_thread=False, contract=Contract(media_types=("text/plain",)))
+def show_robots(site: NamedDependency[SkipValidation[Site]]) -> Response[bytes]:
+    """What robots may read: everything but previews."""
+    return Response(sitemaps.robots(site), media_type="text/plain")
