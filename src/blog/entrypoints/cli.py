@@ -6,15 +6,24 @@ What a command needs is imported when it runs, so that help is there at once, wh
 import argparse
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from blog import __version__
+from blog.domain.errors import Invalid
+from blog.domain.slugs import Slug
+from blog.domain.tags import Tag
+from blog.domain.users import Username
+
+T = TypeVar("T")
 
 EXAMPLES = """examples:
   blog serve                          start on http://127.0.0.1:8000, with a PostgreSQL of its own
   blog serve --port 8080 --workers 2  elsewhere, with two worker processes
   blog db upgrade                     bring the database up to date
   blog db check                       say whether it is
+  blog article list --tag engines     list articles
+  blog article search "green lantern" find words in them
+  blog article show on-engines        read one; --json is for scripts
 
 Settings come from the environment and from a file .env; the README lists them.
 """
@@ -62,6 +71,31 @@ def _parser() -> argparse.ArgumentParser:
     for name, does in (("history", "list the migrations"), ("check", "say whether the schema is current")):
         action = actions.add_parser(name, help=does, description=f"{does.capitalize()}.")
         action.set_defaults(command=name)
+
+    article = commands.add_parser("article", help="read articles", description="Read articles.")
+    actions = article.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    listing = actions.add_parser("list", help="list articles", description="List articles, the newest first.")
+    listing.add_argument("--author", metavar="USERNAME", type=_word(Username), help="those of this author")
+    listing.add_argument(
+        "--tag", action="append", type=_word(Tag), default=[], help="those with this tag; with all, where repeated"
+    )
+    search = actions.add_parser(
+        "search",
+        help="find words in articles",
+        description='Find words in articles: all of them; "in quotes" next to each other; or; -not this one.',
+    )
+    search.add_argument("words", nargs="+", metavar="WORD", help="what to look for; put -- before a leading minus")
+    show = actions.add_parser("show", help="show an article", description="Show an article.")
+    show.add_argument("article", type=_number_or_slug, help="its number or its slug")
+    for action in (listing, search):
+        action.add_argument("--limit", default=20, type=_number(1, 100), help="how many (default: %(default)s)")
+        action.add_argument("--skip", default=0, type=_number(0, 10**9), help="how many to leave out")
+    for name, action in (("list", listing), ("search", search), ("show", show)):
+        action.add_argument(
+            "--as", dest="reader", metavar="USERNAME", type=_word(Username), help="as this user, with its own drafts"
+        )
+        action.add_argument("--json", action="store_true", help="for scripts")
+        action.set_defaults(command=name)
     return parser
 
 
@@ -72,3 +106,17 @@ def _number(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def _word(kind: Callable[[str], T]) -> Callable[[str], T]:
+    def word(text: str) -> T:
+        try:
+            return kind(text)
+        except Invalid as error:
+            raise argparse.ArgumentTypeError(f"{text!r} will not do: {error}") from None
+
+    return word
+
+
+def _number_or_slug(text: str) -> int | Slug:
+    return int(text) if text.isdecimal() and len(text) < 19 else _word(Slug)(text)

@@ -27,8 +27,8 @@ from blog.container import (
     SchemaState,
     running_database,
 )
-from blog.domain.errors import Unavailable
-from blog.entrypoints import logs
+from blog.domain.errors import BlogError, Unavailable
+from blog.entrypoints import articles, logs
 from blog.settings import Settings, SettingsError
 
 # What helps, by the beginning of the SQLSTATE (PostgreSQL, appendix A) with which it refuses; the first that fits.
@@ -64,10 +64,18 @@ def run(command: str, **arguments: object) -> int:
         reason = str(error)
     except CommandError as error:
         reason = f"{str(error).rstrip('.')}. What there is, and in which order, says: blog db history"
+    except SchemaBehind as error:
+        reason = str(error)
     except Unavailable as error:
         reason = _reason(error.__cause__ or error)
+    except BlogError as error:
+        reason = f"{str(error).rstrip('.')}."
     except DBAPIError as error:
         reason = _reason(error)
+    except BrokenPipeError:
+        # Whoever reads has enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
     print("blog:", " ".join(reason.split()), file=sys.stderr)
@@ -176,6 +184,9 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "downgrade": downgrade,
     "history": history,
     "check": check,
+    "list": articles.list_articles,
+    "show": articles.show_article,
+    "search": articles.search_articles,
 }
 
 

@@ -1,0 +1,115 @@
+"""`blog article`, as somebody types it."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+
+import pytest
+from sqlalchemy import URL
+
+from blog.container import Container
+from blog.domain.articles import Content, Title
+from blog.domain.tags import Tags
+from blog.domain.users import Email, NewPassword, Username
+
+Blog = Callable[..., Awaitable[tuple[int, str, str]]]
+
+
+@pytest.fixture
+def blog(migrated: URL) -> Blog:
+    """Runs a command on the database of the test; answers the exit code, and what it said to whom."""
+
+    async def run(*arguments: str) -> tuple[int, str, str]:
+        address = migrated.render_as_string(hide_password=False)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", "from blog.entrypoints.cli import main; main()", "article", *arguments),
+            env={"DATABASE_URL": address, "PATH": "", "LANG": "C.UTF-8"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(30):
+            out, complaints = await process.communicate()
+        return process.returncode or 0, out.decode(), complaints.decode()
+
+    return run
+
+
+@pytest.fixture
+async def author(container: Container) -> int:
+    account = await container.accounts().register(
+        email=Email("ada@example.org"), username=Username("ada"), password=NewPassword("correct horse")
+    )
+    publishing = container.publishing()
+    for title, published in (("On engines", True), ("On looms — Wörter", True), ("Not yet", False)):
+        await publishing.write(
+            actor=account.id,
+            title=Title(title),
+            content=Content("Some *words* of it.\n\nMore."),
+            tags=Tags(["Craft", title.split()[1]]),
+            published=published,
+        )
+    return int(account.id)
+
+
+@pytest.mark.usefixtures("author")
+async def test_articles_are_listed_for_people(blog: Blog) -> None:
+    code, out, _ = await blog("list")
+    assert code == 0
+    lines = [line.split(maxsplit=4) for line in out.splitlines()]
+    assert [line[1:] for line in lines] == [
+        ["2026-03-04", "published", "ada", "On looms — Wörter"],
+        ["2026-03-04", "published", "ada", "On engines"],
+    ]
+    _, out, _ = await blog("list", "--as", "Ada", "--limit", "1")
+    assert "draft" in out
+    assert "Not yet" in out
+    assert len((await blog("list", "--tag", "craft", "--tag", "ENGINES"))[1].splitlines()) == 1
+    code, out, complaints = await blog("list", "--author", "nobody")
+    assert (code, out, complaints) == (0, "", "There are none.\n")
+
+
+async def test_scripts_get_json_and_nothing_else(blog: Blog, author: int) -> None:
+    _, out, _ = await blog("list", "--json")
+    articles = json.loads(out)
+    assert [article["title"] for article in articles] == ["On looms — Wörter", "On engines"]
+    assert articles[0]["author"] == {"id": author, "username": "ada"}
+    _, out, _ = await blog("show", "on-engines", "--json")
+    assert json.loads(out) == articles[1]
+
+
+@pytest.mark.usefixtures("author")
+async def test_an_article_is_shown(blog: Blog) -> None:
+    code, out, _ = await blog("show", "on-engines")
+    assert code == 0
+    assert out.startswith("On engines")
+    assert "tags:      Craft, engines" in out
+    assert out.rstrip().endswith("Some *words* of it.\n\nMore.")
+
+
+@pytest.mark.usefixtures("author")
+async def test_words_are_found(blog: Blog) -> None:
+    assert "On engines" in (await blog("search", "engine", "word"))[1]
+    assert (await blog("search", "not", "yet"))[1] == ""
+    assert "Not yet" in (await blog("search", "not", "yet", "--as", "ada"))[1]
+    _, out, _ = await blog("search", "--json", "--", "craft", "-engines")
+    assert [article["title"] for article in json.loads(out)] == ["On looms — Wörter"]
+
+
+@pytest.mark.usefixtures("author")
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("show", "nothing-like-it"), 1, "blog: Article not found."),
+        (("show", "not-yet"), 1, "blog: Article not found."),
+        (("show", "A B"), 2, "'A B' will not do"),
+        (("list", "--as", "stranger"), 1, "blog: User not found."),
+        (("list", "--limit", "101"), 2, "'101' is not a whole number from 1 to 100"),
+        (("search", "x" * 201), 1, "blog: Must be at most 200 characters long."),
+    ],
+)
+async def test_a_failure_is_a_sentence(blog: Blog, arguments: tuple[str, ...], code: int, sentence: str) -> None:
+    answered, out, complaints = await blog(*arguments)
+    assert (answered, out) == (code, "")
+    assert sentence in complaints
+    assert "Traceback" not in complaints
