@@ -50,6 +50,7 @@ class ArticlesContract:
             "cover_image_alt": None,
             "canonical_url": None,
             "featured": False,
+            "language": None,
         }
         assert isinstance(article["id"], int)
         assert article["created_at"].endswith(".123456Z")
@@ -254,7 +255,7 @@ class ArticlesContract:
             answer = await client.get(path)
             assert answer.status_code == 200
             seen += [article["id"] for article in answer.json()]
-            links.append({rel: link["url"] for rel, link in answer.links.items() if rel})
+            links.append({rel: link["url"] for rel, link in answer.links.items() if rel in ("next", "prev")})
             path = links[-1].get("next")
         assert seen == ids[::-1]
         assert links == [
@@ -264,7 +265,7 @@ class ArticlesContract:
         ]
         answer = await client.get("/articles?skip=2&limit=3")
         assert answer.links["prev"]["url"] == "/articles?skip=0&limit=2"
-        assert "link" not in (await client.get("/articles")).headers
+        assert set((await client.get("/articles")).links) == {"alternate"}
         assert (await client.get("/articles?skip=1000000000")).json() == []
 
     @pytest.mark.parametrize(

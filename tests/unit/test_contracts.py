@@ -5,21 +5,24 @@ import pytest
 from blog.testing import StorageContract
 from tests.contracts.articles import ArticlesContract
 from tests.contracts.asking import ada, bob, strict
+from tests.contracts.conditional import ConditionalContract, article
 from tests.contracts.editions import EditionsContract
 from tests.contracts.http import HttpContract
 from tests.contracts.keys import KeysContract
 from tests.contracts.leaks import LeaksContract
+from tests.contracts.lists import ListsContract
 from tests.contracts.login import LoginContract
 from tests.contracts.markdown import MarkdownContract
 from tests.contracts.previews import PreviewsContract
 from tests.contracts.publication import PublicationContract
 from tests.contracts.revisions import RevisionsContract
+from tests.contracts.search import SearchContract
 from tests.contracts.slugs import SlugsContract
 from tests.contracts.tags import TagsContract
 from tests.contracts.users import UsersContract
 from tests.contracts.working_copies import WorkingCopiesContract
 
-__all__ = ["ada", "bob", "strict"]
+__all__ = ["ada", "article", "bob", "strict"]
 
 
 class TestStorageInMemory(StorageContract): ...
@@ -79,3 +82,15 @@ class TestKeysInMemory(KeysContract): ...
 
 @pytest.mark.http
 class TestLeaksInMemory(LeaksContract): ...
+
+
+@pytest.mark.http
+class TestListsInMemory(ListsContract): ...
+
+
+@pytest.mark.http
+class TestConditionsInMemory(ConditionalContract): ...
+
+
+@pytest.mark.http
+class TestSearchInMemory(SearchContract): ...

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from litestar import Litestar, Response, route
 from litestar.di import Provide
@@ -16,15 +17,18 @@ from litestar.handlers import HTTPRouteHandler
 
 from blog.container import Container, close
 from blog.entrypoints import logs
+from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http import (
     admission,
     articles,
     auth,
     docs,
+    feeds,
     health,
     openapi,
     previews,
     revisions,
+    sitemaps,
     tags,
     users,
     working_copies,
@@ -32,6 +36,7 @@ from blog.entrypoints.http import (
 from blog.entrypoints.http.edge import ASGIApp, edge
 from blog.entrypoints.http.problems import HANDLERS, allowed
 from blog.entrypoints.http.replies import once
+from blog.entrypoints.http.representation import represent
 from blog.settings import Settings
 
 STOP_SECONDS = 30
@@ -41,7 +46,7 @@ HOLD_SECONDS = 0.1
 """How long after a worker's loop has begun it surely serves."""
 
 PARTS = (
-    *("accounts", "article_queries", "authenticating", "previewing", "publishing", "readiness", "remembering"),
+    *("accounts", "article_queries", "authenticating", "now", "previewing", "publishing", "readiness", "remembering"),
     *("revising", "reworking", "user_queries"),
 )
 
@@ -71,6 +76,11 @@ ROUTES = (
     previews.list_previews,
     previews.revoke_preview,
     previews.show_preview,
+    feeds.show_feed,
+    feeds.show_feed_of_author,
+    feeds.show_feed_of_tag,
+    sitemaps.show_sitemap,
+    sitemaps.show_robots,
     health.show_live,
     health.show_ready,
 )
@@ -80,6 +90,8 @@ def build(container: Container) -> ASGIApp:
     """The blog over HTTP, as an ASGI application."""
     settings = container.settings()
     turns = articles.Turns()
+    authority = settings.feed_authority or str(urlsplit(settings.site_url).hostname)
+    site = Site(name=settings.app_name, url=settings.site_url, authority=authority)
     handlers = [*ROUTES, openapi.serve(settings.app_name, ROUTES), docs.show_docs, docs.show_docs_file]
 
     @asynccontextmanager
@@ -90,31 +102,34 @@ def build(container: Container) -> ASGIApp:
             await close(container)
 
     return edge(
-        Litestar(
-            route_handlers=[*_options(handlers), *handlers],
-            dependencies={
-                **{name: _part(getattr(container, name)) for name in PARTS},
-                "turns": _part(lambda: turns),
-                **{
-                    reader.__name__: Provide(reader, sync_to_thread=False)
-                    for reader in (
-                        admission.account,
-                        admission.actor,
-                        admission.viewer,
-                        admission.payload,
-                        admission.parameters,
-                        admission.expected,
-                        admission.request_key,
-                        once,
-                    )
+        represent(
+            Litestar(
+                route_handlers=[*_options(handlers), *handlers],
+                dependencies={
+                    **{name: _part(getattr(container, name)) for name in PARTS},
+                    "turns": _part(lambda: turns),
+                    "site": _part(lambda: site),
+                    **{
+                        reader.__name__: Provide(reader, sync_to_thread=False)
+                        for reader in (
+                            admission.account,
+                            admission.actor,
+                            admission.viewer,
+                            admission.payload,
+                            admission.parameters,
+                            admission.expected,
+                            admission.request_key,
+                            once,
+                        )
+                    },
                 },
-            },
-            guards=[admission.Admission(container.authenticating, require_if_match=settings.require_if_match)],
-            exception_handlers=HANDLERS,
-            request_max_body_size=admission.MAX_BODY,
-            openapi_config=None,
-            lifespan=[lifespan],
-            logging_config=None,
+                guards=[admission.Admission(container.authenticating, require_if_match=settings.require_if_match)],
+                exception_handlers=HANDLERS,
+                request_max_body_size=admission.MAX_BODY,
+                openapi_config=None,
+                lifespan=[lifespan],
+                logging_config=None,
+            )
         ),
         proxies=settings.trusted_proxies,
         origins=settings.backend_cors_origins,

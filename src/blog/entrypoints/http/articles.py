@@ -2,19 +2,20 @@
 
 import asyncio
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Annotated, Any, Literal, Protocol, Self
-from urllib.parse import urlencode
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from litestar import Response, delete, get, patch, post
+from litestar import Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, SkipValidation
 
-from blog.application.ports import Reply, TransactionFactory
+from blog.application.ports import Clock, Reply, TransactionFactory
 from blog.application.publishing import Publishing
-from blog.application.queries import ArticleQueries, ArticleView, RenderedArticleView
+from blog.application.queries import ArticleQueries, ArticleView, AuthorView
 from blog.domain.articles import (
     PUBLICATION,
     AltText,
@@ -22,8 +23,10 @@ from blog.domain.articles import (
     Content,
     Contradiction,
     EditedMeanwhile,
+    Language,
     Note,
     NotTheAuthor,
+    Status,
     Summary,
     Title,
     WebAddress,
@@ -32,11 +35,12 @@ from blog.domain.articles import (
 from blog.domain.errors import Invalid, Unavailable
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
-from blog.entrypoints.http.contract import JSON, Body, Contract, Path, Query
+from blog.entrypoints.formats import atom
+from blog.entrypoints.formats.feeds import Site
+from blog.entrypoints.http.contract import JSON, Body, Contract, Path
+from blog.entrypoints.http.listing import Listing, Moment, Selection, cursor_links, links
 from blog.entrypoints.http.problems import FieldError, InvalidRequest
 from blog.entrypoints.http.replies import Once, reply, respond
-
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class LongContent(Content):
@@ -61,6 +65,7 @@ class ArticleFields(TextFields):
 
     slug: Slug | msgspec.UnsetType = msgspec.UNSET
     featured: bool | msgspec.UnsetType = msgspec.UNSET
+    language: Language | msgspec.UnsetType | None = msgspec.UNSET
     published: bool | msgspec.UnsetType = msgspec.UNSET
     publish_at: Moment | msgspec.UnsetType | None = msgspec.UNSET
     unpublish_at: Moment | msgspec.UnsetType | None = msgspec.UNSET
@@ -94,28 +99,47 @@ def given(body: Body) -> Any:  # noqa: ANN401
     return {name: value for name, value in msgspec.structs.asdict(body).items() if value is not msgspec.UNSET}
 
 
-class TagList(Tags):
-    """Tags, apart by commas: the articles that have all of them. Raises `Invalid`."""
+class ArticleReply(msgspec.Struct, kw_only=True):
+    """An article. Times are UTC, to the microsecond."""
 
-    __slots__ = ()
-
-    def __new__(cls, text: str) -> Self:
-        return super().__new__(cls, text.split(","))
-
-
-class Page(Query):
-    """Which articles of the list."""
-
-    skip: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000, description="How many to leave out.")] = 0
-    limit: Annotated[int, msgspec.Meta(ge=1, le=100, description="How many to show at most.")] = 100
-    tags: TagList | msgspec.UnsetType = msgspec.UNSET
-
-
-class Selection(Query):
-    """What to show beside what always is."""
-
-    include: Annotated[Literal["content_html"], msgspec.Meta(description="What to add.")] | msgspec.UnsetType = (
+    id: int
+    title: str
+    content: Annotated[str, msgspec.Meta(description="Markdown.")]
+    published: bool
+    author_id: int
+    created_at: datetime
+    updated_at: datetime
+    slug: str
+    summary: str
+    tags: Sequence[str]
+    status: Status
+    published_at: Annotated[datetime | None, msgspec.Meta(description="When it was first there for everybody.")]
+    publish_at: Annotated[datetime | None, msgspec.Meta(description="For its author alone, as the next one.")]
+    unpublish_at: datetime | None
+    version: int
+    edition: Annotated[str, msgspec.Meta(description="Names the version; in quotes, it is good for If-Match.")]
+    reading_minutes: int
+    word_count: int
+    cover_image_url: str | None
+    cover_image_alt: str | None
+    canonical_url: str | None
+    featured: bool
+    language: str | None
+    author: AuthorView | msgspec.UnsetType = msgspec.UNSET
+    content_html: Annotated[str, msgspec.Meta(description="Safe to show.")] | msgspec.UnsetType = msgspec.UNSET
+    highlight: Annotated[str, msgspec.Meta(description="What a search found, as HTML.")] | msgspec.UnsetType = (
         msgspec.UNSET
+    )
+
+
+if TYPE_CHECKING:
+    PartialArticle = ArticleReply
+else:
+    PartialArticle = msgspec.defstruct(
+        "PartialArticle",
+        [(this.name, this.type | msgspec.UnsetType, msgspec.UNSET) for this in msgspec.structs.fields(ArticleReply)],
+        namespace={"__doc__": "Those fields of an article that were asked for."},
+        kw_only=True,
     )
 
 
@@ -168,23 +192,68 @@ class Turns:
 ARTICLE = {"article": Provide(article_number, sync_to_thread=False)}
 
 
-@get("/articles", tags=["articles"], contract=Contract(query=Page, reply=list[ArticleView], headers=("Link",)))
+ALL = Selection()
+SECOND = timedelta(seconds=1)
+
+
+def article_reply(
+    article: ArticleView, selection: Selection = ALL, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Reply:
+    """What is shown of an article, under its entity tag."""
+    return reply(selection.shown(article), edition=article.edition, status=status, headers=headers)
+
+
+def last_modified(article: ArticleView, now: datetime) -> dict[str, str]:
+    """Since when an article is what it is; none yet where another change within that second would look the same."""
+    moment = max(article.updated_at, article.published_at or article.updated_at)
+    return {"Last-Modified": format_datetime(moment, usegmt=True)} if now - moment > SECOND else {}
+
+
+@get(
+    "/articles",
+    tags=["articles"],
+    contract=Contract(
+        query=Listing, reply=(list[ArticleReply], list[PartialArticle]), headers=("Link", "X-Total-Count")
+    ),
+)
 async def list_articles(
-    parameters: NamedDependency[SkipValidation[Page]],
+    parameters: NamedDependency[SkipValidation[Listing]],
     viewer: NamedDependency[int | None],
     article_queries: NamedDependency[SkipValidation[ArticleQueries]],
     turns: NamedDependency[SkipValidation[Turns]],
+    site: NamedDependency[SkipValidation[Site]],
+    request: Request[Any, Any, Any],
 ) -> Response[bytes]:
     """The published articles and your own, whatever their status, the newest first.
 
-    `tags` narrows them down to those that have all of these. `Link` leads to the pages before and after this one,
-    where there are any.
+    All that is given narrows them down. `Link` leads to the pages before and after this one, where there are any, and
+    to the feed of the blog.
+    Pages by `skip` shift when articles come and go. Pages by `cursor`, which begin with an empty one, do not, and the
+    last is as cheap as the first.
     """
-    tags = () if parameters.tags is msgspec.UNSET else parameters.tags
+    cursor = parameters.place
     async with turns:
-        page = await article_queries.page(viewer=viewer, skip=parameters.skip, limit=parameters.limit, tags=tags)
-        content = msgspec.json.encode(page.articles)
-    return Response(content, media_type=JSON, headers=links("/articles", parameters, more=page.more))
+        page = await article_queries.page(
+            viewer=viewer,
+            limit=parameters.limit,
+            skip=parameters.skip,
+            after=cursor.after if cursor else None,
+            before=cursor.before if cursor else None,
+            filter=parameters.filter,
+            order=parameters.order,
+            include=parameters.included,
+            count=parameters.count,
+        )
+        content = msgspec.json.encode([parameters.shown(article) for article in page.articles])
+    if cursor is None:
+        headers = links(request, skip=parameters.skip, limit=parameters.limit, more=page.more)
+    else:
+        headers = cursor_links(request, parameters, cursor, page)
+    feed = f'<{site.url}/feed.atom>; rel="alternate"; type="{atom.MEDIA_TYPE}"'
+    headers["Link"] = f"{headers['Link']}, {feed}" if headers else feed
+    if page.total is not None:
+        headers["X-Total-Count"] = str(page.total)
+    return Response(content, media_type=JSON, headers=headers)
 
 
 @get(
@@ -194,7 +263,7 @@ async def list_articles(
     contract=Contract(
         path=ArticleOrSlugPath,
         query=Selection,
-        reply=(ArticleView, RenderedArticleView),
+        reply=(ArticleReply, PartialArticle),
         headers=("ETag",),
         problems=(ArticleNotFound,),
         redirects=True,
@@ -205,19 +274,20 @@ async def show_article(
     parameters: NamedDependency[SkipValidation[Selection]],
     viewer: NamedDependency[int | None],
     article_queries: NamedDependency[SkipValidation[ArticleQueries]],
+    now: NamedDependency[SkipValidation[Clock]],
 ) -> Response[bytes]:
     """One article, by its id or its slug.
 
     Nobody but its author finds one that is not published. A slug that the article had before leads to where it is.
     """
-    html = parameters.include == "content_html"
-    return respond(reply(await article_queries.get(which, viewer=viewer, html=html)))
+    article = await article_queries.get(which, viewer=viewer, include=parameters.included)
+    return respond(article_reply(article, parameters, headers=last_modified(article, now())))
 
 
 @post(
     "/articles",
     tags=["articles"],
-    contract=Contract(body=NewArticle, reply=ArticleView, signed_in=True, once=True, headers=("Location", "ETag")),
+    contract=Contract(body=NewArticle, reply=ArticleReply, signed_in=True, once=True, headers=("Location", "ETag")),
 )
 async def write_article(
     payload: NamedDependency[SkipValidation[NewArticle]],
@@ -234,7 +304,7 @@ async def write_article(
 
     async def write(transaction: TransactionFactory) -> Reply:
         article = await replace(publishing, transaction=transaction).write(actor=actor, **given(payload))
-        return reply(article, status=201, headers={"Location": f"/articles/{article.id}"})
+        return article_reply(article, status=201, headers={"Location": f"/articles/{article.id}"})
 
     return await once(write)
 
@@ -246,7 +316,7 @@ async def write_article(
     contract=Contract(
         path=ArticlePath,
         body=ArticleChanges,
-        reply=ArticleView,
+        reply=ArticleReply,
         signed_in=True,
         if_match=True,
         headers=("ETag",),
@@ -265,7 +335,8 @@ async def edit_article(
     What is not sent stays as it is. With `If-Match`, an article that was changed meanwhile is left alone.
     """
     check_times(payload)
-    return respond(reply(await publishing.edit(actor=actor, article=article, expected=expected, **given(payload))))
+    edited = await publishing.edit(actor=actor, article=article, expected=expected, **given(payload))
+    return respond(article_reply(edited))
 
 
 @delete(
@@ -299,7 +370,7 @@ async def delete_article(
     dependencies=ARTICLE,
     contract=Contract(
         path=ArticlePath,
-        reply=ArticleView,
+        reply=ArticleReply,
         signed_in=True,
         if_match=True,
         headers=("ETag",),
@@ -316,31 +387,4 @@ async def archive_article(
 
     Nobody but you finds it from now on, until you publish it again.
     """
-    return respond(reply(await publishing.archive(actor=actor, article=article, expected=expected)))
-
-
-class Paged(Protocol):
-    """Parameters of a page."""
-
-    skip: int
-    limit: int
-
-
-def links(path: str, page: Paged, *, more: bool) -> dict[str, str]:
-    """The pages before and after (RFC 8288), as absolute paths, with the other parameters as they are."""
-    others = {
-        name: ",".join(value) if isinstance(value, tuple) else str(value)
-        for name, value in given(page).items()  # type: ignore[arg-type]
-        if name not in ("skip", "limit")
-    }
-
-    def link(relation: str, skip: int, limit: int) -> str:
-        return f'<{path}?{urlencode({"skip": skip, "limit": limit, **others})}>; rel="{relation}"'
-
-    found = []
-    if more:
-        found.append(link("next", page.skip + page.limit, page.limit))
-    if page.skip:
-        before = min(page.limit, page.skip)
-        found.append(link("prev", page.skip - before, before))
-    return {"Link": ", ".join(found)} if found else {}
+    return respond(article_reply(await publishing.archive(actor=actor, article=article, expected=expected)))

@@ -37,6 +37,10 @@ class Contract:
     """Whether an OAuth 2.0 client may name itself by HTTP Basic (RFC 6749, section 2.3.1); nobody looks who it is."""
     reply: Any = None
     """The model of the reply, where the handler encodes it by itself; or several, of which it is one."""
+    media_types: tuple[str, ...] = ()
+    """Those of the reply, where it has no model of ours."""
+    address: str | None = None
+    """The route's path in the document, where it is in several places or reads more than a router can."""
     if_match: bool = False
     """Whether `If-Match` names the version that something is done to."""
     once: bool = False

@@ -9,8 +9,11 @@ from collections.abc import Collection, Mapping
 Header = tuple[bytes, bytes]
 
 METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST"
-ALLOWED = b"Accept, Accept-Language, Authorization, Content-Language, Content-Type, Idempotency-Key, If-Match"
-EXPOSED = b"ETag, Link, Location, Retry-After"
+ALLOWED = (
+    b"Accept, Accept-Language, Authorization, Content-Language, Content-Type, Idempotency-Key, If-Match, "
+    b"If-Modified-Since, If-None-Match"
+)
+EXPOSED = b"ETag, Link, Location, Retry-After, X-Total-Count"
 MAX_AGE = b"600"  # seconds
 
 

@@ -18,8 +18,9 @@ from litestar.handlers import HTTPRouteHandler
 
 from blog import __version__
 from blog.application.remembering import StillRunning
-from blog.domain.articles import Content, EditedMeanwhile, WebAddress
+from blog.domain.articles import Content, EditedMeanwhile, Language, WebAddress
 from blog.domain.errors import BlogError, Unavailable
+from blog.domain.searches import SearchWords
 from blog.domain.slugs import RESERVED, Slug
 from blog.domain.tags import Tag, Tags
 from blog.domain.text import Line as TextLine
@@ -27,6 +28,7 @@ from blog.domain.users import Email, InvalidToken, Password, Username
 from blog.entrypoints.http.admission import BODY_SECONDS, ENTITY_TAG, GUARDED, KEY, MAX_BODY, NO_IF_MATCH
 from blog.entrypoints.http.auth import Line
 from blog.entrypoints.http.contract import JSON, OPEN, Body, Contract, Path, Query
+from blog.entrypoints.http.listing import Cursor, Names, Timestamp
 from blog.entrypoints.http.problems import (
     FAULT,
     MEDIA_TYPE,
@@ -59,16 +61,22 @@ _BLANK = r" \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _LOCAL = rf'[^{_CONTROL}{_BLANK}@"(),:;<>\[\\\]]'
 _LABEL = rf'[^{_CONTROL}{_BLANK}@."]+'
 
+MOMENTS = r"^(19|2[0-9])[0-9]{2}-"
+"""The years that a moment may be in: YEARS of the articles."""
+
 PATTERNS = {
     TextLine: rf"^[^{_CONTROL}]*[^{_CONTROL}{_BLANK}][^{_CONTROL}]*$",
     Tag: rf"^[^{_CONTROL},]*[^{_CONTROL}{_BLANK},][^{_CONTROL},]*$",
     Slug: rf"^(?![0-9]+$)(?!({'|'.join(sorted(RESERVED))})$){Slug.PATTERN[1:]}",
     WebAddress: WebAddress.PATTERN,
+    Language: Language.PATTERN,
+    SearchWords: rf"^[^{_CONTROL}]*[^{_CONTROL}{_BLANK}][^{_CONTROL}]*$",
     Content: rf"^[^{_CONTROL_BUT_LAYOUT}]*[^{_CONTROL}{_BLANK}][^{_CONTROL_BUT_LAYOUT}]*$",
     Username: Username.PATTERN,
     Email: rf"^{_LOCAL}{{1,64}}@{_LABEL}(\.{_LABEL})*$",
     Password: rf"^[^{_CONTROL}]*$",
     Line: rf"^[^{_CONTROL}]*$",
+    Cursor: r"^[A-Za-z0-9_-]*$",
 }
 """What a word of the domain checks in code, as a pattern; a test holds the two together.
 
@@ -77,8 +85,7 @@ One rule is in no pattern: an address keeps its bound with its case and compatib
 
 FORMATS = {Password: "password"}
 
-MOMENTS = r"^(19|2[0-9])[0-9]{2}-"
-"""The years that a moment may be in: YEARS of the articles."""
+REFERENCE = "#/components/schemas/{name}"
 
 MOMENT = datetime(2026, 3, 4, 12, 0, 1, 123456, UTC)
 
@@ -111,6 +118,9 @@ EXAMPLES: Mapping[str, Any] = {
     "expires_at": "2026-03-11T12:00:01.123456Z",
     "expires_in": 1800,
     "featured": False,
+    "highlight": "The <mark>engine</mark> weaves algebraic patterns.",
+    "language": "en",
+    "q": "engine -steam",
     "note": "A better beginning.",
     "of": "article",
     "preview_id": 5,
@@ -142,7 +152,11 @@ HEADERS: Mapping[str, Any] = {
         "description": "The `edition`, a dot, and what tells one selection of fields from another (RFC 9110).",
         "schema": {"type": "string"},
     },
-    "Link": {"description": "`next` and `prev` (RFC 8288).", "schema": {"type": "string"}},
+    "Link": {"description": "`next`, `prev` and `alternate`, a feed (RFC 8288).", "schema": {"type": "string"}},
+    "X-Total-Count": {
+        "description": "How many there are in all, where that was asked for.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
     "Location": {
         "required": True,
         "description": "Where it is from now on.",
@@ -200,7 +214,8 @@ def document(title: str, routes: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
     references, schemas = _schemas(models)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        (path,), (method,) = route.paths, route.http_methods
+        terms, (method,) = _contract(route), route.http_methods
+        path = terms.address or next(iter(route.paths))
         paths.setdefault(re.sub(r":\w+}", "}", path), {})[method.lower()] = _operation(route, references)
     return {
         "openapi": "3.1.0",
@@ -247,7 +262,12 @@ def _operation(route: HTTPRouteHandler, references: Mapping[Any, Any]) -> dict[s
     if replies:
         schemas = [references[reply] for reply in replies]
         success["content"] = {JSON: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
+    if terms.media_types:
+        success["content"] = {media_type: {} for media_type in terms.media_types}
     operation["responses"] = {str(route.status_code): success, **_problems(terms, route.http_methods)}
+    if "GET" in route.http_methods and "Cache-Control" not in terms.headers:
+        known = "It is what the client has already (RFC 9110, section 15.4.5)."
+        operation["responses"]["304"] = {"description": known}
     if terms.redirects:
         moved = {"description": "It is at another address now.", **_headers(["Location"])}
         operation["responses"]["308"] = moved
@@ -359,6 +379,8 @@ def _contract(route: HTTPRouteHandler) -> Contract:
 
 def _replies(route: HTTPRouteHandler) -> tuple[Any, ...]:
     """The models of which a reply is one; none where it has no content."""
+    if _contract(route).media_types:
+        return ()
     if reply := _contract(route).reply:
         return reply if isinstance(reply, tuple) else (reply,)
     hint = get_type_hints(route.fn)["return"]
@@ -369,20 +391,19 @@ def _replies(route: HTTPRouteHandler) -> tuple[Any, ...]:
 def _schemas(models: Iterable[Any]) -> tuple[dict[Any, Any], dict[str, Any]]:
     """A reference to each model, and what all references lead to."""
     models = list(models)
-    references, found = msgspec.json.schema_components(
-        models, schema_hook=word, ref_template="#/components/schemas/{name}"
-    )
+    references, found = msgspec.json.schema_components(models, schema_hook=word, ref_template=REFERENCE)
     for model in {get_args(model)[0] if get_origin(model) in (list, Sequence) else model for model in models}:
         schema = found[model.__name__]
         fields = schema["properties"]
-        for name, kind in get_type_hints(model).items():
+        hints = get_type_hints(model)
+        for name, kind in hints.items():
             if datetime in (kind, *get_args(kind)):
                 strings = [one for one in fields[name].get("anyOf", [fields[name]]) if one.get("type") == "string"]
                 strings[0]["format"] = "date-time"
                 if issubclass(model, Body):
                     strings[0]["pattern"] = MOMENTS
         if not issubclass(model, Body):
-            schema["required"] = list(fields)
+            schema["required"] = [name for name in fields if msgspec.UnsetType not in get_args(hints[name])]
         if not issubclass(model, Problem):
             # What is published when cannot be said in both ways at once.
             other_way = ["publish_at", "unpublish_at"] if issubclass(model, Body) else []
@@ -402,13 +423,14 @@ def _schemas(models: Iterable[Any]) -> tuple[dict[Any, Any], dict[str, Any]]:
 def _parameters(model: type[Path] | type[Query] | None, place: str) -> list[dict[str, Any]]:
     if model is None:
         return []
-    fields = msgspec.json.schema(model, schema_hook=word)["$defs"][model.__name__]["properties"]
+    _, schemas = msgspec.json.schema_components([model], schema_hook=word, ref_template=REFERENCE)
+    fields = schemas[model.__name__]["properties"]
     return [
         {
             "name": this.encode_name,
             "in": place,
             "required": this.required,
-            "description": fields[this.encode_name].pop("description"),
+            "description": fields[this.encode_name].pop("description", ""),
             "schema": fields[this.encode_name],
         }
         # Several values of one parameter are apart by commas.
@@ -425,14 +447,22 @@ def _example(name: str, schema: Mapping[str, Any]) -> list[Any]:
     if name not in EXAMPLES:
         return []
     value = EXAMPLES[name]
+    # What has this name elsewhere may be something else.
+    if isinstance(value, bool) != (schema.get("type") == "boolean") or value not in schema.get("enum", [value]):
+        return []
     return [str(value) if schema.get("type") == "string" else value]
 
 
 def word(kind: Any) -> dict[str, Any]:  # noqa: ANN401
     """A word of the domain, by what its type says of itself."""
+    if issubclass(kind, Names):
+        names = {"type": "array", "items": {"type": "string", "enum": [*kind.ALLOWED]}, "minItems": 1}
+        return names | {"uniqueItems": True, "description": _described(kind)}
     if issubclass(kind, Tags):
         tags = {"type": "array", "items": word(Tag), "maxItems": Tags.MAX, "uniqueItems": True}
         return tags | {"description": _described(kind)} | ({} if kind is Tags else {"minItems": 1})
+    if kind is Timestamp:
+        return {"type": "string", "format": "date-time", "pattern": MOMENTS, "description": _described(kind)}
     schema: dict[str, Any] = {
         "type": "string",
         "description": _described(kind),

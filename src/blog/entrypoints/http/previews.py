@@ -11,12 +11,12 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, SkipValidation
 
 from blog.application.previewing import Previewing
-from blog.application.queries import RenderedArticleView
 from blog.domain.articles import ArticleNotFound, NotTheAuthor
 from blog.domain.previews import Preview, Previewed, PreviewNotFound
 from blog.domain.working_copies import WorkingCopyNotFound
-from blog.entrypoints.http.articles import ARTICLE, ArticlePath
+from blog.entrypoints.http.articles import ARTICLE, ArticlePath, ArticleReply
 from blog.entrypoints.http.contract import JSON, Body, Contract, Query
+from blog.entrypoints.http.listing import IncludeList, Selection
 
 DAY = 24 * 60 * 60
 
@@ -68,6 +68,7 @@ def preview_number(preview_id: FromPath[str]) -> int:
 
 
 PROBLEMS = (NotTheAuthor, ArticleNotFound)
+WITH_HTML = Selection(include=IncludeList("content_html"))
 
 
 @post(
@@ -130,7 +131,7 @@ async def revoke_preview(
     "/preview",
     tags=["previews"],
     contract=Contract(
-        query=PreviewToken, reply=RenderedArticleView, headers=("Cache-Control",), problems=(PreviewNotFound,)
+        query=PreviewToken, reply=ArticleReply, headers=("Cache-Control",), problems=(PreviewNotFound,)
     ),
 )
 async def show_preview(
@@ -139,7 +140,7 @@ async def show_preview(
 ) -> Response[bytes]:
     """What a link shows, as it stands, with its HTML."""
     article = await previewing.show(parameters.token)
-    return Response(msgspec.json.encode(article), media_type=JSON, headers=SECRET)
+    return Response(msgspec.json.encode(WITH_HTML.shown(article)), media_type=JSON, headers=SECRET)
 
 
 def _shown(preview: Preview) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from litestar import Response
@@ -17,21 +17,14 @@ Once = Callable[[Callable[[TransactionFactory], Awaitable[Reply]]], Awaitable[Re
 """Answers by what some work replies, which is given the transaction to do it in."""
 
 
-class Edited(Protocol):
-    """What has versions."""
-
-    @property
-    def edition(self) -> str: ...
-
-
-def reply(view: Edited, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
-    """A view as JSON, under a strong entity tag (RFC 9110, section 8.8.3).
+def reply(shown: object, *, edition: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+    """Something as JSON, under a strong entity tag (RFC 9110, section 8.8.3).
 
     The tag's first part names the version; the second, after a dot, what of it is shown.
     """
-    body = msgspec.json.encode(view)
+    body = msgspec.json.encode(shown)
     digest = hashlib.blake2b(body, digest_size=6).hexdigest()
-    return Reply(status=status, headers={"ETag": f'"{view.edition}.{digest}"', **(headers or {})}, body=body)
+    return Reply(status=status, headers={"ETag": f'"{edition}.{digest}"', **(headers or {})}, body=body)
 
 
 def respond(answer: Reply) -> Response[bytes]:

@@ -7,18 +7,19 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, SkipValidation
 
 from blog.application.ports import Reply, TransactionFactory
-from blog.application.queries import ArticleView, plain
+from blog.application.queries import plain
 from blog.application.revising import Revising
 from blog.domain.articles import ArticleNotFound, EditedMeanwhile, NotTheAuthor
 from blog.domain.revisions import Change, RevisionNotFound
-from blog.entrypoints.http.articles import ARTICLE, ArticlePath, links
+from blog.entrypoints.http.articles import ARTICLE, ArticlePath, ArticleReply, article_reply
 from blog.entrypoints.http.contract import JSON, Contract, Query
-from blog.entrypoints.http.replies import Once, reply
+from blog.entrypoints.http.listing import links
+from blog.entrypoints.http.replies import Once
 
 Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1, description="The number of a version.")]
 
@@ -101,12 +102,13 @@ async def list_revisions(
     parameters: NamedDependency[SkipValidation[RevisionPage]],
     actor: NamedDependency[int],
     revising: NamedDependency[SkipValidation[Revising]],
+    request: Request[Any, Any, Any],
 ) -> Response[bytes]:
     """What was done to an article of yours, the newest first."""
     skip, limit = parameters.skip, parameters.limit
     changes = await revising.changes(actor=actor, article=article, skip=skip, limit=limit + 1)
     content = msgspec.json.encode([ChangeReply(**_change(change)) for change in changes[:limit]])
-    headers = links(f"/articles/{article}/revisions", parameters, more=len(changes) > limit)
+    headers = links(request, skip=skip, limit=limit, more=len(changes) > limit)
     return Response(content, media_type=JSON, headers=headers)
 
 
@@ -152,7 +154,7 @@ async def compare_revisions(
     dependencies=REVISION,
     contract=Contract(
         path=RevisionPath,
-        reply=ArticleView,
+        reply=ArticleReply,
         signed_in=True,
         if_match=True,
         once=True,
@@ -175,7 +177,7 @@ async def restore_revision(
 
     async def restore(transaction: TransactionFactory) -> Reply:
         restoring = replace(revising, transaction=transaction)
-        return reply(await restoring.restore(actor=actor, article=article, version=number, expected=expected))
+        return article_reply(await restoring.restore(actor=actor, article=article, version=number, expected=expected))
 
     return await once(restore)
 

@@ -5,11 +5,20 @@ from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
-from blog.application.queries import ArticleView, WorkingCopyView
+from blog.application.ports import Reply
+from blog.application.queries import WorkingCopyView
 from blog.application.reworking import Reworking
 from blog.domain.articles import ArticleNotFound, EditedMeanwhile, NotTheAuthor, Title
 from blog.domain.working_copies import WorkingCopyNotFound
-from blog.entrypoints.http.articles import ARTICLE, ArticlePath, LongContent, TextFields, given
+from blog.entrypoints.http.articles import (
+    ARTICLE,
+    ArticlePath,
+    ArticleReply,
+    LongContent,
+    TextFields,
+    article_reply,
+    given,
+)
 from blog.entrypoints.http.contract import Contract
 from blog.entrypoints.http.replies import reply, respond
 
@@ -42,7 +51,7 @@ async def show_working_copy(
     reworking: NamedDependency[SkipValidation[Reworking]],
 ) -> Response[bytes]:
     """The working copy of an article of yours."""
-    return respond(reply(await reworking.show(actor=actor, article=article)))
+    return respond(_reply(await reworking.show(actor=actor, article=article)))
 
 
 @patch(
@@ -70,7 +79,7 @@ async def save_working_copy(
 
     It begins, with the first change, as what the article is.
     """
-    return respond(reply(await reworking.save(actor=actor, article=article, expected=expected, **given(payload))))
+    return respond(_reply(await reworking.save(actor=actor, article=article, expected=expected, **given(payload))))
 
 
 @delete(
@@ -101,7 +110,7 @@ async def discard_working_copy(
     dependencies=ARTICLE,
     contract=Contract(
         path=ArticlePath,
-        reply=ArticleView,
+        reply=ArticleReply,
         signed_in=True,
         if_match=True,
         headers=("ETag",),
@@ -119,4 +128,8 @@ async def publish_working_copy(
     Refused where that text was changed since the copy began; discard the copy and begin another. `If-Match` names a
     version of the copy.
     """
-    return respond(reply(await reworking.publish(actor=actor, article=article, expected=expected)))
+    return respond(article_reply(await reworking.publish(actor=actor, article=article, expected=expected)))
+
+
+def _reply(copy: WorkingCopyView) -> Reply:
+    return reply(copy, edition=copy.edition)

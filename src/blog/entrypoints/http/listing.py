@@ -1,0 +1,229 @@
+"""Which articles, in what order, which page of them, and what of each: the parameters of a list, and its links."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from litestar import Request
+
+from blog.application.queries import ArticleFilter, ArticlePage, ArticleView, Include, Order, Place, Sort
+from blog.domain.articles import Language, Status, utc_of
+from blog.domain.errors import Invalid
+from blog.domain.searches import SearchWords
+from blog.domain.tags import Tags
+from blog.domain.text import check_text
+from blog.domain.users import Username
+from blog.entrypoints.http.contract import Query
+from blog.entrypoints.http.problems import FieldError, InvalidRequest
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+SortName = Literal["-created_at", "created_at", "-published_at", "published_at", "-updated_at", "updated_at"]
+Direction = Literal["after", "before"]
+
+FIELDS = tuple(this.name for this in msgspec.inspect.type_info(ArticleView).fields if this.required)  # type: ignore[attr-defined]
+"""What is always shown of an article, unless fewer fields are asked for."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Names(tuple[str, ...]):
+    """Names of an allow-list, apart by commas, each once. Raises `Invalid`."""
+
+    __slots__ = ()
+    ALLOWED: ClassVar[tuple[str, ...]]
+
+    def __new__(cls, text: str) -> Self:
+        names = text.split(",")
+        for name in names:
+            if name not in cls.ALLOWED:
+                raise Invalid(f"Must be some of {', '.join(cls.ALLOWED)}, apart by commas.")
+            if names.count(name) > 1:
+                raise Invalid(f"Must name each once; {name} comes twice.")
+        return super().__new__(cls, names)
+
+
+class FieldList(Names):
+    """The fields to show, apart by commas, in the place of all. Raises `Invalid`."""
+
+    __slots__ = ()
+    ALLOWED = FIELDS
+
+
+class IncludeList(Names):
+    """What to show besides, apart by commas. Raises `Invalid`."""
+
+    __slots__ = ()
+    ALLOWED = tuple(Include)
+
+
+class TagList(Tags):
+    """Tags, apart by commas: the articles that have all of them. Raises `Invalid`."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        return super().__new__(cls, text.split(","))
+
+
+class Timestamp:
+    """A moment with its zone (RFC 3339). Raises `Invalid`."""
+
+    MIN: ClassVar[int] = 20
+    MAX: ClassVar[int] = 40
+
+    def __init__(self, text: str) -> None:
+        check_text(text, at_least=self.MIN, at_most=self.MAX)
+        try:
+            # Of a parameter, msgspec by itself would take a number, too.
+            self.moment = utc_of("", msgspec.convert(text, Moment))
+        except msgspec.ValidationError:
+            raise Invalid("Must be a moment with its zone, such as 2026-03-04T12:00:00Z.") from None
+
+
+class Cursor:
+    """Where to go on, as a link of the page before says; empty to begin. Raises `Invalid`."""
+
+    MIN: ClassVar[int] = 0
+    MAX: ClassVar[int] = 200
+
+    def __init__(self, text: str) -> None:
+        self.sort: str | None = None
+        self.after: Place | None = None
+        self.before: Place | None = None
+        if not text:
+            return
+        try:
+            raw = base64.urlsafe_b64decode(text[: self.MAX] + "=" * (-len(text) % 4))
+            self.sort, direction, moment, number = msgspec.json.decode(raw, type=tuple[SortName, Direction, int, int])
+            place = Place(moment=EPOCH + moment * MICROSECOND, id=number)
+            if abs(number) >= 2**63:
+                raise OverflowError
+        except (ValueError, OverflowError):
+            raise Invalid("Must be a cursor of a link that was given here.") from None
+        if direction == "after":
+            self.after = place
+        else:
+            self.before = place
+
+    @classmethod
+    def at(cls, sort: str, direction: Direction, article: ArticleView) -> str:
+        """The cursor to what comes after or before an article in this order."""
+        moment = (getattr(article, sort.removeprefix("-")) - EPOCH) // MICROSECOND
+        raw = msgspec.json.encode((sort, direction, moment, article.id))
+        return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+class Selection(Query):
+    """What to show of an article."""
+
+    fields: FieldList | msgspec.UnsetType = msgspec.UNSET
+    include: IncludeList | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def included(self) -> frozenset[Include]:
+        """What is asked for beside what is always there."""
+        return frozenset() if self.include is msgspec.UNSET else frozenset(map(Include, self.include))
+
+    def shown(self, article: ArticleView) -> dict[str, Any]:
+        """The article as it is asked for."""
+        names = FIELDS if self.fields is msgspec.UNSET else self.fields
+        shown = {name: getattr(article, name) for name in (*names, *sorted(self.included))}
+        return shown if article.highlight is None else shown | {"highlight": article.highlight}
+
+
+class Listing(Selection):
+    """Which articles of the list."""
+
+    skip: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000, description="How many to leave out.")] = 0
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100, description="How many to show at most.")] = 100
+    cursor: Cursor | msgspec.UnsetType = msgspec.UNSET
+    count: Annotated[bool, msgspec.Meta(description="Whether to say how many there are (X-Total-Count).")] = False
+    q: SearchWords | msgspec.UnsetType = msgspec.UNSET
+    sort: (
+        Annotated[SortName, msgspec.Meta(description="The order, with a minus backwards; of a search, relevance.")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    language: Language | msgspec.UnsetType = msgspec.UNSET
+    author: Username | msgspec.UnsetType = msgspec.UNSET
+    tags: TagList | msgspec.UnsetType = msgspec.UNSET
+    status: (
+        Annotated[Status, msgspec.Meta(description="Of others there are none but published ones.")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    featured: bool | msgspec.UnsetType = msgspec.UNSET
+    published_after: Timestamp | msgspec.UnsetType = msgspec.UNSET
+    published_before: Timestamp | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def order(self) -> Order:
+        """The order that `sort` names."""
+        if self.sort is msgspec.UNSET and self.q is not msgspec.UNSET:
+            return Order(by=Sort.RELEVANCE)
+        return Order(by=Sort(self.sort_name.removeprefix("-")), ascending=not self.sort_name.startswith("-"))
+
+    @property
+    def sort_name(self) -> SortName:
+        """How a cursor names the order."""
+        return "-created_at" if self.sort is msgspec.UNSET else self.sort
+
+    @property
+    def filter(self) -> ArticleFilter:
+        """Which articles are wanted."""
+        given = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not msgspec.UNSET}
+        for name in given.keys() & {"published_after", "published_before"}:
+            given[name] = given[name].moment
+        given["words"] = given.pop("q", None)
+        return ArticleFilter(**{name: given[name] for name in ArticleFilter.__slots__ if name in given})
+
+    @property
+    def place(self) -> Cursor | None:
+        """Where to go on, on a page by cursor. Raises `InvalidRequest` where that does not go with the others."""
+        if self.cursor is msgspec.UNSET:
+            return None
+        if self.skip:
+            raise InvalidRequest([FieldError(parameter="skip", detail="Must not be sent along with cursor.")])
+        if self.order.by is Sort.RELEVANCE:
+            raise InvalidRequest([FieldError(parameter="cursor", detail="Needs a sort other than relevance.")])
+        if self.cursor.sort not in (None, self.sort_name):
+            raise InvalidRequest([FieldError(parameter="cursor", detail="Must be of the same sort.")])
+        return self.cursor
+
+
+def links(request: Request[Any, Any, Any], *, skip: int, limit: int, more: bool) -> dict[str, str]:
+    """The header that leads to the pages before and after (RFC 8288), by how many come before them."""
+    found = []
+    if more:
+        found.append(_link(request, "next", skip=skip + limit, limit=limit))
+    if skip:
+        before = min(limit, skip)
+        found.append(_link(request, "prev", skip=skip - before, limit=before))
+    return {"Link": ", ".join(found)} if found else {}
+
+
+def cursor_links(
+    request: Request[Any, Any, Any], page: Listing, cursor: Cursor, found: ArticlePage
+) -> dict[str, str]:
+    """The same by the places of the first and the last article of this page."""
+    places = around(page.sort_name, cursor, found)
+    links = [_link(request, relation, cursor=there) for relation, there in places.items()]
+    return {"Link": ", ".join(links)} if links else {}
+
+
+def around(sort: str, cursor: Cursor, found: ArticlePage) -> dict[str, str]:
+    """The cursors to the pages behind and before this one, by their relations (RFC 8288), where there are any."""
+    cursors: dict[str, str] = {}
+    if found.articles and (found.more or cursor.before):
+        cursors["next"] = Cursor.at(sort, "after", found.articles[-1])
+    if found.articles and (cursor.after or (cursor.before and found.more)):
+        cursors["prev"] = Cursor.at(sort, "before", found.articles[0])
+    return cursors
+
+
+def _link(request: Request[Any, Any, Any], relation: str, **different: object) -> str:
+    """Another page of the same, as an absolute path, with the other parameters as they came."""
+    asked = dict(parse_qsl(request.scope["query_string"].decode()))
+    others = {name: value for name, value in asked.items() if name not in different}
+    return f'<{request.scope["path"].rstrip("/")}?{urlencode(different | others)}>; rel="{relation}"'

@@ -1,0 +1,132 @@
+"""What of a representation is sent: nothing where the client has it already, and else in a coding that it takes.
+
+HTTP Semantics (RFC 9110): conditional requests in section 13, content codings in 8.4 and 12.5.3; caching in RFC 9111.
+"""
+
+import asyncio
+import gzip
+import hashlib
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import zstandard
+
+from blog.entrypoints.http.admission import ENTITY_TAG
+from blog.entrypoints.http.edge import ASGIApp, Message, Receive, Send
+
+COMPRESSIBLE = re.compile(rb"(application/([a-z-]+\+)?(json|xml)|image/svg\+xml|text/)", re.IGNORECASE)
+SMALL = 1000
+"""Bytes that are not worth compressing."""
+LARGE = 512 * 1024
+"""Bytes that are compressed off the event loop."""
+CODINGS = ("zstd", "gzip")
+"""In the order of preference: zstd makes less of it in a third of the time."""
+CODED = re.compile(rb'-(?:zstd|gzip)"$')
+
+# What a 304 says (RFC 9110, section 15.4.5), and what holds for every reply alike.
+NOT_OF_CONTENT = re.compile(rb"(?!content-|last-modified).*")
+
+
+def represent(app: ASGIApp) -> ASGIApp:
+    """Wrap the application, whose replies to GET it looks at before they go.
+
+    - A reply has a strong entity tag: that which the handler gave it, or one of its bytes. Another coding is another
+      representation, and its tag ends in the name of the coding.
+    - What the client has already is not sent again (304).
+    - Whoever shows who they are gets a reply for themselves; and nobody goes by a stored one without asking, because
+      what is public may be hidden the next moment.
+    - What is told in confidence (`no-store`) is neither: lengths tell of it.
+    """
+
+    async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "GET":
+            await app(scope, receive, send)
+            return
+        start: Message | None = None
+
+        async def sending(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            begun, start = start, None
+            if begun:
+                if not message.get("more_body"):
+                    body = await _finish(dict(scope["headers"]), begun, message.get("body", b""))
+                    message = {"type": "http.response.body", "body": body, "more_body": False}
+                await send(begun)
+            await send(message)
+
+        await app(scope, receive, sending)
+
+    return wrapped
+
+
+async def _finish(request: Mapping[bytes, bytes], start: Message, body: bytes) -> bytes:
+    """Give the reply its headers, and answer the body that it has then."""
+    headers = dict(start["headers"])
+    known = b"authorization" in request
+    headers.setdefault(b"cache-control", b"private, no-cache" if known else b"public, no-cache")
+    if start["status"] == 200 and b"no-store" not in headers[b"cache-control"]:
+        etag = headers.setdefault(b"etag", f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'.encode())
+        if known_as := _known_as(request, etag, headers.get(b"last-modified")):
+            start["status"], body = 304, b""
+            headers[b"etag"] = known_as
+            headers = {name: value for name, value in headers.items() if NOT_OF_CONTENT.fullmatch(name)}
+        elif coding := _coding(request, headers, body):
+            body = await _compress(coding, body)
+            headers[b"content-encoding"] = coding.encode()
+            headers[b"content-length"] = str(len(body)).encode()
+            headers[b"etag"] = etag[:-1] + f'-{coding}"'.encode()
+    start["headers"] = [*headers.items(), (b"vary", b"Authorization, Accept-Encoding")]
+    return body
+
+
+def _known_as(request: Mapping[bytes, bytes], etag: bytes, last_modified: bytes | None) -> bytes | None:
+    """The entity tag of this representation, in whatever coding, that the client has already."""
+    given = request.get(b"if-none-match")
+    if given is not None:
+        # Weak comparison (section 13.1.2), by which a coding makes no difference either.
+        tags = [tag.encode("latin-1").removeprefix(b"W/") for tag in re.findall(ENTITY_TAG, given.decode("latin-1"))]
+        plain = {CODED.sub(b'"', tag): tag for tag in tags}
+        return etag if given.strip() == b"*" else plain.get(etag)
+    since = request.get(b"if-modified-since")
+    if since is None or last_modified is None:
+        return None
+    try:
+        same = parsedate_to_datetime(last_modified.decode()) <= parsedate_to_datetime(since.decode("latin-1"))
+    except (ValueError, TypeError):
+        return None  # Section 13.1.3: what is no date is ignored.
+    return etag if same else None
+
+
+def _coding(request: Mapping[bytes, bytes], headers: Mapping[bytes, bytes], body: bytes) -> str | None:
+    """The coding that the client likes best among those that are worth it."""
+    accepted = request.get(b"accept-encoding")
+    if (
+        accepted is None
+        or len(body) < SMALL
+        or b"content-encoding" in headers
+        or not COMPRESSIBLE.match(headers.get(b"content-type", b""))
+    ):
+        return None
+    weights: dict[str, float] = {}
+    for part in accepted.decode("latin-1").lower().split(","):
+        name, _, parameter = part.strip().partition(";")
+        weight = re.fullmatch(r"\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", parameter)
+        weights[name.strip()] = float(weight[1]) if weight else 0.0 if parameter else 1.0
+    other = weights.get("*", 0.0)
+    best = max(CODINGS, key=lambda coding: weights.get(coding, other))
+    weight_of_best = weights.get(best, other)
+    return best if weight_of_best > 0 and weight_of_best >= weights.get("identity", 0.0) else None
+
+
+async def _compress(coding: str, body: bytes) -> bytes:
+    def compress() -> bytes:
+        if coding == "gzip":
+            return gzip.compress(body, 4, mtime=0)
+        return zstandard.ZstdCompressor(level=3).compress(body)
+
+    return compress() if len(body) < LARGE else await asyncio.to_thread(compress)
