@@ -13,9 +13,12 @@ of one machine, and needs SQLite 3.38 or newer.
 """
 
 import asyncio
+import fcntl
+import hashlib
 import itertools
 import json
 import sqlite3
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,13 +27,13 @@ from dataclasses import asdict, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import NoneType, TracebackType
-from typing import Any, Self, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Self, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from blog import AccountView, ArticlePage, ArticleView, ProfileView, Unavailable, Username
 from blog.adapters.memory.listing import addresses_of, page_of, view_of
 from blog.application.ports import Clock, Reply, RequestKey
 from blog.application.queries import ANY, NEWEST_FIRST, AddressView, ArticleFilter, Include, Order, Place, TagView
-from blog.application.remembering import KEPT, KeyReused
+from blog.application.remembering import KEPT, KeyReused, StillRunning
 from blog.domain.articles import Article, ArticleMoved, ArticleNotFound, Status
 from blog.domain.previews import Preview, Previewed, PreviewNotFound
 from blog.domain.revisions import Change, Revision, RevisionNotFound
@@ -155,6 +158,7 @@ class SqliteStore:
         self.timeout = timeout
         # Writers of this process wait here, where waiting takes no thread; those of others, at BEGIN.
         self.turn = asyncio.Lock()
+        self.claims = Claims(file.with_name(f"{file.name}-claims"))
         with naming_errors():
             self.writing, self.reading = Line(file, timeout), Line(file, timeout)
 
@@ -162,9 +166,69 @@ class SqliteStore:
         """Let what runs finish, and close the file."""
         self.writing.close()
         self.reading.close()
+        self.claims.close()
 
 
-class Line:
+class Claims:
+    """Who is at work on which reply, in whatever process, told without waiting for the turn of whoever is.
+
+    A claim is a lock on one byte of an empty file, which ends with its process. Within a process such a lock would be
+    had twice, so there it stands in a set as well.
+    """
+
+    had: ClassVar[set[tuple[Path, int]]] = set()
+
+    def __init__(self, file: Path) -> None:
+        self._path = file.resolve()
+        try:
+            self._file = self._path.open("wb")
+        except OSError as error:
+            raise Unavailable from error
+
+    def take(self, request: RequestKey) -> int:
+        """The claim to the reply to this request. Raises `StillRunning` where somebody else has it."""
+        name = f"{request.caller}\n{request.route}\n{request.key}".encode()
+        claim = int.from_bytes(hashlib.blake2b(name, digest_size=7).digest())
+        if (self._path, claim) in self.had:
+            raise StillRunning
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, claim)
+        except BlockingIOError:
+            raise StillRunning from None
+        self.had.add((self._path, claim))
+        return claim
+
+    def give_back(self, claim: int) -> None:
+        """Let others have the claim."""
+        self.had.remove((self._path, claim))
+        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, claim)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Statements(ABC):
+    """What is asked of the file, on whatever way it gets there."""
+
+    @abstractmethod
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What this work answers, off the event loop. Raises `Unavailable`."""
+
+    async def execute(self, statement: str, **parameters: object) -> list[sqlite3.Row]:
+        """The rows of one statement. Raises `Unavailable`."""
+        return await self.run(lambda connection: connection.execute(statement, parameters).fetchall())
+
+    async def next_id(self, noun: str) -> int:
+        """An id that this noun was never given. Raises `Unavailable`."""
+        ((given,),) = await self.execute(NEXT_ID, noun=noun)
+        return int(given)
+
+    async def first(self, statement: str, **parameters: object) -> sqlite3.Row | None:
+        """The first row of them, if there is one. Raises `Unavailable`."""
+        return next(iter(await self.execute(statement, **parameters)), None)
+
+
+class Line(Statements):
     """A connection, and the one thread that works on it: what is asked first is done first.
 
     So a statement that nobody waits for any more, because its task was cancelled, cannot come after the rollback.
@@ -182,22 +246,8 @@ class Line:
             raise
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What this work answers, off the event loop. Raises `Unavailable`."""
         with naming_errors():
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._connection)
-
-    async def execute(self, statement: str, **parameters: object) -> list[sqlite3.Row]:
-        """The rows of one statement. Raises `Unavailable`."""
-        return await self.run(lambda connection: connection.execute(statement, parameters).fetchall())
-
-    async def next_id(self, noun: str) -> int:
-        """An id that this noun was never given. Raises `Unavailable`."""
-        ((given,),) = await self.execute(NEXT_ID, noun=noun)
-        return int(given)
-
-    async def first(self, statement: str, **parameters: object) -> sqlite3.Row | None:
-        """The first row of them, if there is one. Raises `Unavailable`."""
-        return next(iter(await self.execute(statement, **parameters)), None)
 
     def close(self) -> None:
         self._thread.shutdown()
@@ -217,32 +267,52 @@ def naming_errors() -> Iterator[None]:
 
 
 class SqliteTransaction:
-    """One transaction, and for its time the only one that writes."""
+    """One transaction, and from its first statement on the only one that writes."""
 
     def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-        self.users, self.articles = SqliteUsers(store.writing), SqliteArticles(store.writing)
-        self.working_copies, self.previews = SqliteWorkingCopies(store.writing), SqlitePreviews(store.writing)
-        self.replies = SqliteReplies(store.writing)
+        self._turn = turn = Turn(store)
+        self.users, self.articles = SqliteUsers(turn), SqliteArticles(turn)
+        self.working_copies, self.previews = SqliteWorkingCopies(turn), SqlitePreviews(turn)
+        self.replies = SqliteReplies(turn, store.claims)
 
     async def __aenter__(self) -> Self:
-        try:
-            async with asyncio.timeout(self._store.timeout):
-                await self._store.turn.acquire()
-        except TimeoutError:
-            raise Unavailable from None
-        try:
-            await self._store.writing.run(begin)
-        except BaseException:
-            await asyncio.shield(self._end(undo))
-            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Shielded, so that a task that is cancelled at this moment leaves neither half a commit nor a lock behind.
-        await asyncio.shield(self._end(keep if kind is None else undo))
+        try:
+            # Shielded: a task that is cancelled at this moment leaves neither half a commit nor a lock behind.
+            await asyncio.shield(self._turn.end(keep if kind is None else undo))
+        finally:
+            self.replies.end()
+
+
+class Turn(Statements):
+    """A transaction's turn to write: the first statement waits for it."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store, self._came = store, False
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if not self._came:
+            try:
+                async with asyncio.timeout(self._store.timeout):
+                    await self._store.turn.acquire()
+            except TimeoutError:
+                raise Unavailable from None
+            try:
+                await self._store.writing.run(begin)
+            except BaseException:
+                await asyncio.shield(self._end(undo))
+                raise
+            self._came = True
+        return await self._store.writing.run(work)
+
+    async def end(self, how: Callable[[sqlite3.Connection], None]) -> None:
+        """Keep what was done or undo it, and let others write."""
+        if self._came:
+            await self._end(how)
 
     async def _end(self, how: Callable[[sqlite3.Connection], None]) -> None:
         try:
@@ -280,7 +350,7 @@ def undo(connection: sqlite3.Connection) -> None:
 
 
 class SqliteUsers:
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Statements) -> None:
         self._line = line
 
     async def next_id(self) -> int:
@@ -310,7 +380,7 @@ class SqliteUsers:
 
 
 class SqliteArticles:
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Statements) -> None:
         self._line = line
 
     async def next_id(self) -> int:
@@ -375,7 +445,7 @@ class SqliteArticles:
         return [loaded(Change, row) for row in rows]
 
 
-async def settled(line: Line, article: Article, at: datetime) -> Article:
+async def settled(line: Statements, article: Article, at: datetime) -> Article:
     """The article at the address where it is out, if it came out by itself since it was saved."""
     if not article.came_out(at):
         return article
@@ -385,13 +455,13 @@ async def settled(line: Line, article: Article, at: datetime) -> Article:
     return article.settle(article.slug if free else article.slug.marked(article.id))
 
 
-async def take(line: Line, article: Article) -> None:
+async def take(line: Statements, article: Article) -> None:
     """Have the article's address be its own for ever."""
     await line.execute("INSERT OR REPLACE INTO slugs VALUES (:slug, :id)", slug=article.address, id=article.id)
 
 
 class SqliteWorkingCopies:
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Statements) -> None:
         self._line = line
 
     async def get(self, article_id: int) -> WorkingCopy:
@@ -409,7 +479,7 @@ class SqliteWorkingCopies:
 
 
 class SqlitePreviews:
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Statements) -> None:
         self._line = line
 
     async def add(self, preview: Preview) -> None:
@@ -431,12 +501,14 @@ class SqlitePreviews:
 
 
 class SqliteReplies:
-    """One transaction writes at a time, so that no other has a claim while it does."""
-
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, line: Statements, claims: Claims) -> None:
+        self._line, self._claims = line, claims
+        self._own: list[int] = []
 
     async def claim(self, request: RequestKey, *, since: datetime) -> Reply | None:
+        self._own.append(self._claims.take(request))
+        if not await self._line.first(USER, id=request.caller):
+            raise InvalidToken
         row = await self._line.first(REPLY, since=microseconds(since), **asdict(request))
         if row is None:
             return None
@@ -446,8 +518,16 @@ class SqliteReplies:
 
     async def keep(self, request: RequestKey, reply: Reply, *, at: datetime) -> None:
         given = {"status": reply.status, "headers": json.dumps(dict(reply.headers)), "body": reply.body}
-        await self._line.execute(PUT_REPLY, at=microseconds(at), **given, **asdict(request))
+        try:
+            await self._line.execute(PUT_REPLY, at=microseconds(at), **given, **asdict(request))
+        except sqlite3.IntegrityError:  # There is nothing else that could be wrong with it.
+            raise InvalidToken from None
         await self._line.execute("DELETE FROM replies WHERE at < :before", before=microseconds(at - KEPT))
+
+    def end(self) -> None:
+        """Let go of what was claimed."""
+        for claim in self._own:
+            self._claims.give_back(claim)
 
 
 class SqliteArticleQueries:

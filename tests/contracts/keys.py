@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from blog.container import Container
+from blog.domain.articles import Content, Rendition
 from blog.domain.errors import Unavailable
-from tests.builders import Clock
+from tests.builders import Clock, PlainMarkdown
 from tests.contracts.asking import ARTICLE, PASSWORD, edit, found, headers, problem, signed_in, write, wrong
 
 Header = dict[str, str]
@@ -48,6 +49,43 @@ class KeysContract:
         again = await client.post(f"{path}/revisions/1/restore", headers=guarded)
         assert (again.status_code, again.content, headers(again)) == (200, first.content, headers(first))
         assert len(await found(client, f"{path}/revisions", ada)) == 3
+
+    async def test_publishing_a_working_copy_takes_a_key_too(self, client: httpx.AsyncClient, ada: Header) -> None:
+        article = await write(client, ada)
+        path = f"/articles/{article['id']}"
+        copy = await client.patch(f"{path}/working-copy", json={"title": "New"}, headers=ada)
+        guarded = keyed(ada) | {"If-Match": copy.headers["etag"]}
+        first = await client.post(f"{path}/working-copy/publish", headers=guarded)
+        assert (first.status_code, first.json()["title"]) == (200, "New")
+        # Whoever did not hear the reply is not told that there is no copy.
+        again = await client.post(f"{path}/working-copy/publish", headers=guarded)
+        assert (again.status_code, again.content, headers(again)) == (200, first.content, headers(first))
+        assert len(await found(client, f"{path}/revisions", ada)) == 2
+
+    async def test_what_still_runs_is_not_done_again_and_not_waited_for(
+        self, client: httpx.AsyncClient, container: Container, ada: Header
+    ) -> None:
+        begun, told = asyncio.Event(), asyncio.Event()
+
+        class Slow(PlainMarkdown):
+            async def render(self, content: Content) -> Rendition:
+                begun.set()
+                await told.wait()
+                return await super().render(content)
+
+        with container.publishing.override(replace(container.publishing(), markdown=Slow())):
+            async with asyncio.timeout(10):
+                first = asyncio.create_task(client.post("/articles", json=ARTICLE, headers=keyed(ada)))
+                await begun.wait()
+                # Which would never come, if they waited for the first one.
+                for body in (ARTICLE, ARTICLE | {"title": "Other"}):
+                    refused = await client.post("/articles", json=body, headers=keyed(ada))
+                    assert "still running" in problem(refused, 409)["detail"]
+                told.set()
+                done = await first
+        assert done.status_code == 201
+        assert (await client.post("/articles", json=ARTICLE, headers=keyed(ada))).content == done.content
+        assert await found(client, "/articles", ada) == [done.json()]
 
     async def test_with_and_without_quotes_is_one_key(self, client: httpx.AsyncClient, ada: Header) -> None:
         first = await client.post("/articles", json=ARTICLE, headers=keyed(ada, '"8e03978e"'))
@@ -136,14 +174,12 @@ class KeysContract:
     async def test_what_takes_no_key_says_so_and_does_nothing(self, client: httpx.AsyncClient, ada: Header) -> None:
         article = await write(client, ada)
         path = f"/articles/{article['id']}"
-        await client.patch(f"{path}/working-copy", json={"title": "New"}, headers=ada)
         user = {"email": "c@example.org", "username": "Cleo", "password": PASSWORD}
         answers = [
             await client.post("/users", json=user, headers=keyed({})),
             await client.post("/auth/login", data={"username": "Ada", "password": PASSWORD}, headers=keyed({})),
             await client.post(f"{path}/previews", json={}, headers=keyed(ada)),
             await client.post(f"{path}/archive", headers=keyed(ada)),
-            await client.post(f"{path}/working-copy/publish", headers=keyed(ada)),
         ]
         for answer in answers:
             assert "takes no Idempotency-Key" in problem(answer, 400)["detail"]

@@ -38,6 +38,15 @@ class RevisionsContract:
         await edit(client, ada, article, title="On looms", note="Nothing new")
         assert len(await found(client, f"/articles/{article['id']}/revisions", ada)) == 3
 
+    async def test_a_note_alone_is_refused(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:
+        article = await write(client, ada)
+        path = f"/articles/{article['id']}"
+        for asked in (path, "/articles/999999"):
+            answer = await client.patch(asked, json={"note": "What I meant"}, headers=ada)
+            assert "send it along" in wrong(answer)["#/note"]
+        assert await found(client, path, ada) == article
+        assert [change["version"] for change in await found(client, f"{path}/revisions", ada)] == [1]
+
     async def test_a_revision_has_the_text_as_it_was(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:
         article = await rewritten(client, ada)
         path = f"/articles/{article['id']}/revisions"

@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -14,7 +16,7 @@ import pytest
 from blog import ArticleView, BlogError, Content, Unavailable
 from blog.adapters.passwords import BcryptHasher
 from blog.domain.articles import ArticleMoved, ArticleNotFound
-from blog.testing import NOON, Clock, Storage, StorageContract, a_user, an_article
+from blog.testing import NOON, Clock, Storage, StorageContract, a_request, a_user, an_article
 from blog.testing.keeping import revision_of
 from examples.embed_in_starlette import STATUSES, build, from_environment
 from examples.sqlite_storage import SqliteArticleQueries, SqliteStore, SqliteTransaction, SqliteUserQueries
@@ -171,8 +173,8 @@ class TestSqlite:
             await tx.users.add(a_user(id=await tx.users.next_id()))
             for waiting in (store, other):
                 with pytest.raises(Unavailable):
-                    async with SqliteTransaction(waiting):
-                        pytest.fail("two write at once")
+                    async with SqliteTransaction(waiting) as late:
+                        await late.users.next_id()
         for waiting in (store, other):
             async with SqliteTransaction(waiting) as tx:
                 assert await tx.users.next_id() > 1
@@ -193,7 +195,8 @@ class TestSqlite:
             connection.execute("DELETE FROM users")
 
         async def write() -> None:
-            async with SqliteTransaction(store):
+            async with SqliteTransaction(store) as tx:
+                await tx.users.get(a_user().id)
                 await store.writing.run(slowly)
 
         writing = asyncio.create_task(write())
@@ -219,10 +222,11 @@ class TestSqlite:
         async def write() -> None:
             if not elsewhere:
                 waits.set()
-            async with SqliteTransaction(store):
-                pytest.fail("two write at once")
+            async with SqliteTransaction(store) as late:
+                await late.users.next_id()
 
-        async with SqliteTransaction(other if elsewhere else store):
+        async with SqliteTransaction(other if elsewhere else store) as tx:
+            await tx.users.next_id()
             await store.writing.run(lambda connection: connection.set_trace_callback(tell))
             writing = asyncio.create_task(write())
             await waits.wait()
@@ -231,6 +235,27 @@ class TestSqlite:
                 await writing
         async with SqliteTransaction(store) as tx:
             await tx.users.next_id()
+
+    async def test_what_another_process_is_at_work_on_is_not_waited_for(self, file: Path, store: SqliteStore) -> None:
+        async with SqliteTransaction(store) as tx:
+            await tx.users.add(a_user())
+        request = a_request(caller=a_user().id)
+
+        def elsewhere() -> str:
+            """How claiming the same ends in another process."""
+            program = (
+                "import pathlib, sys\n"
+                "from blog.testing import a_request\nfrom examples.sqlite_storage import Claims\n"
+                "Claims(pathlib.Path(sys.argv[1])).take(a_request(caller=int(sys.argv[2])))"
+            )
+            command = [sys.executable, "-c", program, f"{file}-claims", str(request.caller)]
+            ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+            return next(iter(ended.stderr.splitlines()[-1:]), "had").partition(":")[0].rpartition(".")[2]
+
+        async with SqliteTransaction(store) as tx:
+            await tx.replies.claim(request, since=NOON)
+            assert await asyncio.to_thread(elsewhere) == "StillRunning"
+        assert await asyncio.to_thread(elsewhere) == "had"
 
     async def test_a_commit_that_fails_keeps_nothing_and_lets_others_go_on(self, store: SqliteStore) -> None:
         def refuse(action: int, what: str | None, *_: object) -> int:

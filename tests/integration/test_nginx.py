@@ -363,6 +363,26 @@ def test_a_service_that_is_down_is_a_problem_that_says_when_to_come_back(tmp_pat
         assert (logged["path"], logged["status"]) == ("/articles", 502)
 
 
+@pytest.mark.parametrize("path", ["/preview", "/preview/", "/%70review", "//preview", "/articles/../preview"])
+def test_the_secret_of_a_preview_is_in_no_log(tmp_path: Path, path: str) -> None:
+    with nginx(tmp_path, upstream=free_port()) as front:
+        # One that nobody answers, and one that is refused here.
+        for size in (0, MAX_BODY + 1):
+            with front.connect() as connection:
+                request = f"GET {path}?token=hush HTTP/1.1\r\nHost: blog\r\nConnection: close"
+                connection.sendall(f"{request}\r\nContent-Length: {size}\r\n\r\n".encode())
+                status, header, _ = read_reply(connection)
+            assert status == (413 if size else 502)
+            said = front.logged(re.findall(rb"X-Request-ID: (\w+)", header)[0].decode())
+            assert (said["path"], said["status"]) == (path, status)
+        with front.client() as client:
+            assert client.get("/articles?after=this").status_code == 502
+        # What goes wrong elsewhere is told, after that.
+        eventually(lambda: "after=this" in (tmp_path / "stderr").read_text(), "the error is logged")
+        for log in ("stderr", "access.log"):
+            assert "hush" not in (tmp_path / log).read_text()
+
+
 def test_a_request_that_is_none_is_a_problem_too(front: Nginx) -> None:
     long = b"a" * 10_000
     for request, expected in (

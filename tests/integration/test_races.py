@@ -17,11 +17,12 @@ from blog.application.remembering import StillRunning
 from blog.container import Container
 from blog.domain.articles import ArticleNotFound, Content, EditedMeanwhile, Summary, Title
 from blog.domain.slugs import Slug
-from blog.domain.users import Email, NewPassword, Username
-from tests.builders import NOON, Clock, a_request
+from blog.domain.users import Email, NewPassword, Password, Username
+from tests.builders import NOON, Clock, a_reply, a_request
 from tests.integration.elsewhere import OURS, Elsewhere, until
 
 SOMEBODY_ELSE = 999
+WAITING = f"{OURS} AND wait_event_type = 'Lock'"
 TOMORROW = NOON + timedelta(days=1)
 
 
@@ -202,7 +203,7 @@ async def test_whoever_waited_for_an_article_comes_later(
     async with container.transaction() as tx:
         await tx.articles.get(draft.id, actor=ada, at=NOON)
         late = asyncio.create_task(waiting[then]())
-        await until(lambda: elsewhere.ask(f"SELECT count(*) = 1 {OURS} AND wait_event_type = 'Lock'"))
+        await until(lambda: elsewhere.ask(f"SELECT count(*) = 1 {WAITING}"))
         joined = replace(publishing, transaction=lambda: nullcontext(tx))
         published = await joined.edit(actor=ada, article=draft.id, published=True)
     after = await late
@@ -254,3 +255,24 @@ async def test_old_replies_are_forgotten_a_few_at_a_time(container: Container, a
     assert await kept() == 31
     await asyncio.gather(keep(31, days=2), keep(32, days=2))
     assert await kept() == 3
+
+
+async def test_who_leaves_while_a_request_of_theirs_runs_once_ends_neither_in_a_deadlock(
+    container: Container, elsewhere: Elsewhere, ada: int
+) -> None:
+    """Both take the account first, and then its articles."""
+    article = await write(container, ada)
+    await container.publishing().edit(actor=ada, article=article.id, title=Title("New"))
+
+    async def restore(transaction: TransactionFactory) -> Reply:
+        await replace(container.revising(), transaction=transaction).restore(actor=ada, article=article.id, version=1)
+        return a_reply()
+
+    async with asyncio.timeout(30):
+        async with elsewhere.holding("SELECT 1 FROM articles FOR UPDATE"):
+            restoring = asyncio.create_task(container.remembering().once(a_request(caller=ada), restore))
+            await until(lambda: elsewhere.ask(f"SELECT count(*) = 1 {WAITING}"))
+            leaving = asyncio.create_task(container.accounts().delete(actor=ada, password=Password("correct horse")))
+            await until(lambda: elsewhere.ask(f"SELECT count(*) = 2 {WAITING}"))
+        assert await restoring == a_reply()
+        await leaving

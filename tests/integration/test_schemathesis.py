@@ -18,6 +18,7 @@ from blog.application.queries import ArticleView
 from blog.container import in_memory
 from blog.entrypoints.http.app import build
 from blog.entrypoints.http.contract import FORM, JSON
+from blog.entrypoints.http.feeds import SORT
 from blog.entrypoints.http.listing import Cursor, Direction
 from blog.entrypoints.http.openapi import EXAMPLES, PARAMETERS
 from tests.builders import NOON, Clock, an_article
@@ -44,16 +45,19 @@ IF_MATCH = PARAMETERS["If-Match"]["schema"]
 schemathesis.openapi.format("entity-tags", st.just("*") | st.from_regex(IF_MATCH["pattern"], fullmatch=True))
 # What a cursor holds no schema says.
 PLACE = ArticleView.of(an_article(id=1), viewer=None, at=NOON)
-CURSORS = st.sampled_from(["", *(Cursor.at("-created_at", direction, PLACE) for direction in get_args(Direction))])
-schemathesis.openapi.format("cursor", CURSORS)
+for sort in ("-created_at", SORT):
+    cursors = [Cursor.at(sort, direction, PLACE) for direction in get_args(Direction)]
+    schemathesis.openapi.format(f"cursor {sort}", st.sampled_from(["", *cursors]))
 
 
 @schemathesis.hook
 def before_load_schema(_: HookContext, document: dict[str, Any]) -> None:
     document["components"]["parameters"]["If-Match"]["schema"]["format"] = "entity-tags"
-    for parameter in document["paths"]["/articles"]["get"]["parameters"]:
-        if parameter["name"] == "cursor":
-            parameter["schema"] = {"type": "string", "format": "cursor"}
+    for path, methods in document["paths"].items():
+        for parameter in methods.get("get", {}).get("parameters", []):
+            if parameter.get("name") == "cursor":
+                sort = SORT if "feed" in path else "-created_at"
+                parameter["schema"] = {"type": "string", "format": f"cursor {sort}"}
 
 
 CONFIG = SchemathesisConfig(seed=1)
@@ -156,7 +160,7 @@ class Workflow(schema.as_state_machine()):  # type: ignore[misc]
 
 def test_operations_in_a_row_are_as_documented() -> None:
     Workflow.run(
-        settings=settings(max_examples=80, stateful_step_count=10, deadline=None, derandomize=True, database=None)
+        settings=settings(max_examples=160, stateful_step_count=10, deadline=None, derandomize=True, database=None)
     )
     assert reached > {
         ("POST /articles", 201),

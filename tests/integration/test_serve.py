@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import multiprocessing
 import re
 import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -21,6 +23,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from blog import __version__
+from blog.entrypoints.commands import _kill_workers_after
 from tests.integration.service import (
     PASSWORD,
     PATIENCE,
@@ -129,6 +132,18 @@ def test_a_signal_lets_requests_in_flight_finish(number: signal.Signals, group: 
         service.wait_until_gone(within=SOON)
         assert service.said.endswith("\nStopped.\n")
         assert not service.complaints
+
+
+def test_a_worker_that_does_not_stop_is_killed(caplog: pytest.LogCaptureFixture) -> None:
+    told = threading.Event()
+    worker = multiprocessing.get_context("fork").Process(target=signal.pause)
+    worker.start()
+    _kill_workers_after(0.1, told.is_set)
+    assert worker.is_alive()
+    told.set()
+    worker.join(PATIENCE)
+    assert worker.exitcode == -signal.SIGKILL
+    assert "has not stopped within 0.1 seconds" in caplog.text
 
 
 def test_a_signal_is_heard_while_it_starts(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import threading
-import time
 from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -255,61 +254,14 @@ def test_there_is_a_rendition_of_every_content(text: str) -> None:
     assert isinstance(rendition_of(Content(text)), Rendition)
 
 
-# Not for ever.
-
-LONG = {
-    "quotes": ">" * Content.MAX,
-    "brackets": "[" * Content.MAX,
-    "emphasis": "*a " * (Content.MAX // 3),
-    "mixed emphasis": "**a_" * (Content.MAX // 4),
-    "links": "[a](" * (Content.MAX // 4),
-    "lists": "".join(" " * depth + "- a\n" for depth in range(600)),
-    "code": "".join("`" * length + " " for length in range(600)),
-    "elements": "<div>" * (Content.MAX // 5),
-    "unended": "<b><p>" * (Content.MAX // 6),
-    "crossed": "<b><i>" * 200 + "</b></i>" * 20_000,
-    "table": "|" * 60_000 + "\n" + "|-" * 30_000 + "|\n" + "|" * 60_000,
-    "footnotes": "".join(f"[^{number}]: [^{number + 1}]\n\n" for number in range(9_000)),
-    "entities": "&lt;" * (Content.MAX // 4),
-    "paragraphs": "a\n\n" * (Content.MAX // 3),
-}
+# Not for ever; how long the longest content takes is tried in tests/integration.
 
 
 @pytest.fixture
 async def rust() -> AsyncIterator[RustMarkdown]:
-    rust = RustMarkdown(seconds=20)
+    rust = RustMarkdown()
     yield rust
     rust.close()
-
-
-@pytest.mark.parametrize("name", LONG)
-async def test_the_longest_content_is_rendered_or_refused_soon(rust: RustMarkdown, name: str) -> None:
-    begun = time.monotonic()
-    try:
-        assert await rust.render(Content(LONG[name][: Content.MAX]))
-    except TooHardToRender:
-        assert name in ("quotes", "elements", "unended", "crossed", "footnotes")
-    # Ten times what it takes, for a machine that is busy.
-    assert time.monotonic() - begun < 10
-
-
-def test_what_would_take_too_long_is_seen_beforehand() -> None:
-    for harmless in (
-        "<i>" * 300,
-        "<i></i>" * 20_000,
-        "</i>" * 20_000,
-        "List<String> is a list. " * 501,
-        "[a](b) " * 20_000,
-    ):
-        assert html_of(harmless)
-    for tag in ("i", "I"):
-        with pytest.raises(TooHardToRender):
-            html_of(f"<{tag}>" * 501)
-    for costly in ("<div>" * 5000, "".join(f"<b title={n}>" for n in range(99)) + "<p>x</p>" * 9999, "> " * 9999):
-        begun = time.monotonic()
-        with pytest.raises(TooHardToRender):
-            html_of(costly)
-        assert time.monotonic() - begun < 5
 
 
 async def test_who_waits_behind_others_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,15 +7,13 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
 import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from openapi_schema_validator import OAS31Validator
-from openapi_spec_validator import validate
 
 from blog.domain.articles import AltText, Note, Summary, Title, WebAddress
 from blog.domain.errors import Invalid
@@ -25,6 +23,9 @@ from blog.domain.users import Email, NewPassword, Password, Username
 from blog.entrypoints.http import openapi
 from blog.entrypoints.http.app import ROUTES
 from blog.entrypoints.http.articles import LongContent
+
+if TYPE_CHECKING:
+    from openapi_schema_validator import OAS31Validator
 
 SNAPSHOT = Path(__file__).with_name("openapi.json")
 ACCEPT = 'ACCEPT_OPENAPI=1 make unit ARGS="-k openapi"'
@@ -36,7 +37,10 @@ def document() -> dict[str, Any]:
     return dict(json.loads(json.dumps(openapi.document("Blog", ROUTES))))
 
 
-def validator(document: dict[str, Any], schema: dict[str, Any]) -> OAS31Validator:
+def validator(document: dict[str, Any], schema: dict[str, Any]) -> "OAS31Validator":
+    # Loaded by what needs it, because that takes longer than many tests of the rules.
+    from openapi_schema_validator import OAS31Validator
+
     return OAS31Validator(schema | {"components": document["components"]})
 
 
@@ -53,6 +57,8 @@ def responses(document: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def test_it_is_openapi(document: dict[str, Any]) -> None:
+    from openapi_spec_validator import validate
+
     assert document["openapi"].startswith("3.1.")
     validate(document)
 

@@ -259,6 +259,12 @@ async def test_an_edit_that_changes_nothing_makes_no_version(container: Containe
     assert len(await container.revising().changes(actor=ada, article=article.id, skip=0, limit=9)) == 1
 
 
+async def test_a_note_comes_with_a_change(container: Container, ada: int) -> None:
+    article = await write(container, ada)
+    with pytest.raises(Contradiction, match="send it along"):
+        await container.publishing().edit(actor=ada, article=article.id, note=Note("What I meant"))
+
+
 async def test_archiving_puts_an_article_away(container: Container, ada: int) -> None:
     publishing, queries = container.publishing(), container.article_queries()
     article = await write(container, ada)

@@ -141,12 +141,13 @@ class Replies(Protocol):
     async def claim(self, request: RequestKey, *, since: datetime) -> Reply | None:
         """The reply that was given to this request at that moment or later; or nobody else gives one until the end.
 
-        Raises `StillRunning` at once where another transaction has the claim, `KeyReused` where the reply was to
-        another request with the same key.
+        Comes first in a transaction, and once. Raises `StillRunning` where another transaction has the claim, at
+        once: also where transactions wait for each other otherwise. Raises `KeyReused` where the reply was to another
+        request with the same key, `InvalidToken` where the caller is gone.
         """
 
     async def keep(self, request: RequestKey, reply: Reply, *, at: datetime) -> None:
-        """Remember the reply to the request that was claimed."""
+        """Remember the reply to the request that was claimed. Raises `InvalidToken` where the caller is gone."""
 
 
 class Transaction(Protocol):

@@ -7,7 +7,19 @@ from typing import Unpack
 
 from blog.application.ports import Clock, Markdown, Transaction, TransactionFactory, Transliterate
 from blog.application.queries import ArticleView
-from blog.domain.articles import Article, Changes, Content, Manuscript, Note, Rest, Stamp, Status, Title, divide
+from blog.domain.articles import (
+    Article,
+    Changes,
+    Content,
+    Contradiction,
+    Manuscript,
+    Note,
+    Rest,
+    Stamp,
+    Status,
+    Title,
+    divide,
+)
 from blog.domain.revisions import Revision
 from blog.domain.slugs import Slug
 
@@ -67,8 +79,11 @@ class Publishing:
     ) -> ArticleView:
         """Change what is given and nothing else.
 
-        Raises `ArticleNotFound`, `NotTheAuthor`, `EditedMeanwhile`, `Contradiction`, `TooHardToRender`.
+        A change that turns out to change nothing makes no version, and leaves no note. Raises `ArticleNotFound`,
+        `NotTheAuthor`, `EditedMeanwhile`, `TooHardToRender`, and `Contradiction`, also where a note comes alone.
         """
+        if note and not changes:
+            raise Contradiction("note", "Says what a change is for: send it along with one.")
         rendition = await self.markdown.render(changes["content"]) if "content" in changes else None
         async with self.transaction() as tx:
             before = await tx.articles.get(article, actor=actor, at=self.now())

@@ -31,7 +31,7 @@ class Remembering:
         """The reply to the request: of `work`, unless it was done before.
 
         `work` does it within the transaction that it is given, which also remembers the reply. What it raises is not
-        remembered. Raises `StillRunning`, `KeyReused`.
+        remembered. Raises `StillRunning`, `KeyReused`, `InvalidToken` where the caller is gone.
         """
         async with self.transaction() as tx:
             at = self.now()

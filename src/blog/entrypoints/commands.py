@@ -2,12 +2,16 @@
 
 import asyncio
 import errno
+import logging
+import multiprocessing
 import os
 import secrets
 import signal
 import socket
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -46,6 +50,9 @@ REMEDIES = {
     "40": "Run this again.",
     "": "Look at what is in the database, or name another in DATABASE_URL.",
 }
+
+
+log = logging.getLogger(__name__)
 
 
 class Failure(Exception):
@@ -138,15 +145,33 @@ def serve(*, host: str, port: int, workers: int) -> None:
             # Without handlers of its own, what it has to say goes the way of everything else.
             log_dictconfig={"handlers": {}, "loggers": {}},
             respawn_failed_workers=True,
-            workers_kill_timeout=STOP_SECONDS,
         )
         # A worker that is forked has this process's handlers at first, and they do nothing there.
         os.register_at_fork(after_in_child=hold_signals)
         # Granian starts its workers anew on this signal, and would outlive the terminal that it was started in.
         if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
             server.on_startup(lambda: signal.signal(signal.SIGHUP, server.signal_handler_interrupt))
+        _kill_workers_after(STOP_SECONDS, lambda: bool(server.interrupt_signal))
         server.serve()
     say("Stopped.")
+
+
+def _kill_workers_after(seconds: float, told_to_stop: Callable[[], bool]) -> None:
+    """End workers that do not end by themselves in this time.
+
+    Granian's own deadline, `workers_kill_timeout`, asks whether a worker is alive while another thread is burying it,
+    and takes one that has ended for one that refuses to, on a busy machine.
+    """
+
+    def watch() -> None:
+        while not told_to_stop():
+            time.sleep(0.2)
+        time.sleep(seconds)
+        for worker in multiprocessing.active_children():
+            log.warning("Killing a worker that has not stopped within %s seconds.", seconds)
+            worker.kill()
+
+    threading.Thread(target=watch, name="deadline", daemon=True).start()
 
 
 def upgrade(*, revision: str) -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from blog.application.ports import Reply, RequestKey
 from blog.application.remembering import KeyReused, StillRunning
+from blog.domain.users import InvalidToken
 from blog.testing.builders import NOON, a_reply, a_request
-from blog.testing.keeping import Interrupted, Storage, keep_bob, keep_user
+from blog.testing.keeping import SOMEBODY_ELSE, Interrupted, Storage, keep_bob, keep_user
 
 INSTANT = timedelta(microseconds=1)
 
@@ -61,7 +62,7 @@ class StoredReplies:
                 assert await tx.replies.claim(request, since=NOON) == a_reply(status=200 + number)
 
     async def test_of_several_who_ask_the_same_at_once_one_is_at_work(self, storage: Storage) -> None:
-        """The others are told to wait, or wait until they have the reply."""
+        """The others are told so, or are given the reply once there is one."""
         request = a_request(caller=(await keep_user(storage)).id)
 
         async def once() -> Reply | str:
@@ -76,6 +77,38 @@ class StoredReplies:
         others = [outcome for outcome in outcomes if outcome != "worked"]
         assert len(others) == 4
         assert all(outcome == a_reply() or isinstance(outcome, StillRunning) for outcome in others)
+
+    async def test_whoever_asks_what_another_is_at_work_on_hears_so_at_once(self, storage: Storage) -> None:
+        user = await keep_user(storage)
+        request = a_request(caller=user.id)
+        async with storage.transaction() as tx:
+            assert await tx.replies.claim(request, since=NOON) is None
+            await tx.users.get(user.id)
+            for fingerprint in (request.fingerprint, b"another"):
+                again = a_request(caller=user.id, fingerprint=fingerprint)
+                # Whoever waited for the other transaction would wait for ever.
+                with pytest.raises(StillRunning):
+                    async with asyncio.timeout(2), storage.transaction() as other:
+                        await other.replies.claim(again, since=NOON)
+            # Who was refused has not taken the claim away with it.
+            with pytest.raises(StillRunning):
+                async with asyncio.timeout(2), storage.transaction() as other:
+                    await other.replies.claim(request, since=NOON)
+            await tx.replies.keep(request, a_reply(), at=NOON)
+        async with storage.transaction() as tx:
+            assert await tx.replies.claim(request, since=NOON) == a_reply()
+
+    async def test_nobody_is_replied_to_who_is_gone(self, storage: Storage) -> None:
+        with pytest.raises(InvalidToken):
+            async with storage.transaction() as tx:
+                await tx.replies.claim(a_request(caller=SOMEBODY_ELSE), since=NOON)
+        user = await keep_user(storage)
+        request = a_request(caller=user.id)
+        with pytest.raises(InvalidToken):
+            async with storage.transaction() as tx:
+                await tx.replies.claim(request, since=NOON)
+                await tx.users.remove(user.id, at=NOON)
+                await tx.replies.keep(request, a_reply(), at=NOON)
 
     async def test_a_claim_ends_with_its_transaction(self, storage: Storage) -> None:
         request = a_request(caller=(await keep_user(storage)).id)
@@ -93,6 +126,8 @@ class StoredReplies:
             await keep_reply(storage, a_request(caller=caller), a_reply())
         async with storage.transaction() as tx:
             await tx.users.remove(user.id, at=NOON)
+        with pytest.raises(InvalidToken):
+            async with storage.transaction() as tx:
+                await tx.replies.claim(a_request(caller=user.id), since=NOON)
         async with storage.transaction() as tx:
-            assert await tx.replies.claim(a_request(caller=user.id), since=NOON) is None
             assert await tx.replies.claim(a_request(caller=bob.id), since=NOON) == a_reply()

@@ -35,6 +35,7 @@ class StoredTransactions:
         request = a_request(caller=user.id)
         with pytest.raises(Interrupted):
             async with storage.transaction() as tx:
+                await tx.replies.claim(request, since=NOON)
                 changed = replace(article, slug=Slug("changed"), version=7, featured=False)
                 await tx.articles.get(article.id, actor=user.id, at=NOON)
                 await tx.articles.reserve(changed, at=NOON)
@@ -45,7 +46,6 @@ class StoredTransactions:
                 await tx.working_copies.save(a_working_copy(article_id=article.id))
                 preview = a_preview(id=next(preview_ids), article_id=article.id)
                 await tx.previews.add(preview)
-                await tx.replies.claim(request, since=NOON)
                 await tx.replies.keep(request, a_reply(), at=NOON)
                 await tx.users.add(
                     a_user(id=await tx.users.next_id(), email=Email("c@d.e"), username=Username("cde"))

@@ -5,12 +5,15 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, bindparam, delete, func, select
+from sqlalchemy import CursorResult, and_, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert as insert_or
+from sqlalchemy.exc import IntegrityError
 
-from blog.adapters.database.tables import replies
+from blog.adapters.database.engine import violated_constraint
+from blog.adapters.database.tables import replies, users
 from blog.application.ports import Reply, RequestKey
 from blog.application.remembering import KEPT, KeyReused, StillRunning
+from blog.domain.users import InvalidToken
 
 _ITS = (
     replies.c.caller == bindparam("caller"),
@@ -19,7 +22,14 @@ _ITS = (
 )
 # Held until the transaction ends, and asked for without waiting.
 CLAIM = select(func.pg_try_advisory_xact_lock(bindparam("lock")))
-GIVEN = select(replies).where(*_ITS, replies.c.at >= bindparam("since"))
+# Of a caller who is there, and stays until the transaction ends: somebody who leaves takes the account first and then
+# its articles, and so does this one.
+GIVEN = (
+    select(replies)
+    .select_from(users.outerjoin(replies, and_(*_ITS, replies.c.at >= bindparam("since"))))
+    .where(users.c.id == bindparam("caller"))
+    .with_for_update(read=True, key_share=True, of=users)
+)
 _NEW = insert_or(replies)
 KEEP = _NEW.on_conflict_do_update(
     index_elements=[replies.c.caller, replies.c.route, replies.c.key],
@@ -48,6 +58,8 @@ class DatabaseReplies:
         # By itself, so that it sees what was committed before the claim was had.
         row = (await self._execute(GIVEN, {**key_of(request), "since": since})).one_or_none()
         if row is None:
+            raise InvalidToken
+        if row.key is None:
             return None
         if row.fingerprint != request.fingerprint:
             raise KeyReused
@@ -55,7 +67,12 @@ class DatabaseReplies:
 
     async def keep(self, request: RequestKey, reply: Reply, *, at: datetime) -> None:
         given = {"status": reply.status, "headers": dict(reply.headers), "body": reply.body, "at": at}
-        await self._execute(KEEP, {**key_of(request), "fingerprint": request.fingerprint, **given})
+        try:
+            await self._execute(KEEP, {**key_of(request), "fingerprint": request.fingerprint, **given})
+        except IntegrityError as error:
+            if violated_constraint(error) == "fk_replies_caller":
+                raise InvalidToken from None
+            raise
         await self._execute(FORGET, {"before": at - KEPT})
 
 

@@ -70,6 +70,8 @@ class MemoryStore:
         default_factory=lambda: {noun: itertools.count(1) for noun in ("user", "article")}
     )
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    claims: set[tuple[int, str, str]] = field(default_factory=set)
+    """The keys of the replies that transactions are at work on."""
 
 
 class MemoryReadiness:

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
 from types import TracebackType
@@ -10,7 +10,7 @@ from typing import Self
 
 from blog.adapters.memory.store import Kept, MemoryStore, Tables
 from blog.application.ports import Reply, RequestKey
-from blog.application.remembering import KeyReused
+from blog.application.remembering import KeyReused, StillRunning
 from blog.domain.articles import SOON, Article, ArticleNotFound
 from blog.domain.errors import Unavailable
 from blog.domain.previews import Preview, PreviewNotFound
@@ -22,44 +22,59 @@ from blog.domain.working_copies import WorkingCopy, WorkingCopyNotFound
 PATIENCE = 10.0
 """Seconds that a transaction waits for its turn."""
 
+Turn = Callable[[], Awaitable[Tables]]
+"""Waits for the turn of a transaction, if it has not come yet, and answers the rows that it works on."""
+
 
 class MemoryTransaction:
-    """Works on copies, which leaving the block puts in the place of what was kept."""
+    """Works on copies, which leaving the block puts in the place of what was kept.
+
+    Its turn comes with the first thing that it does, and not before: whoever claims what another transaction has
+    claimed is refused without waiting for a turn.
+    """
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
+        self._tables: Tables | None = None
+        self.users = MemoryUsers(store, self._turn)
+        self.articles = MemoryArticles(store, self._turn)
+        self.working_copies = MemoryWorkingCopies(self._turn)
+        self.previews = MemoryPreviews(self._turn)
+        self.replies = MemoryReplies(store, self._turn)
 
     async def __aenter__(self) -> Self:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await self._store.writing.acquire()
-        except TimeoutError:
-            raise Unavailable from None
-        self._tables = tables = self._store.tables.copy()
-        self.users = MemoryUsers(self._store, tables)
-        self.articles = MemoryArticles(self._store, tables)
-        self.working_copies = MemoryWorkingCopies(tables)
-        self.previews = MemoryPreviews(tables)
-        self.replies = MemoryReplies(tables)
         return self
+
+    async def _turn(self) -> Tables:
+        """The rows to work on, which are this transaction's alone until it ends. Raises `Unavailable`."""
+        if self._tables is None:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._store.writing.acquire()
+            except TimeoutError:
+                raise Unavailable from None
+            self._tables = self._store.tables.copy()
+        return self._tables
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._store.tables = self._tables
-        self._store.writing.release()
+        if self._tables is not None:
+            if kind is None:
+                self._store.tables = self._tables
+            self._store.writing.release()
+        self.replies.end()
 
 
 class MemoryUsers:
-    def __init__(self, store: MemoryStore, tables: Tables) -> None:
-        self._store, self._tables = store, tables
+    def __init__(self, store: MemoryStore, turn: Turn) -> None:
+        self._store, self._turn = store, turn
 
     async def next_id(self) -> int:
         return next(self._store.ids["user"])
 
     async def add(self, user: User) -> None:
-        users = self._tables.users
+        users = (await self._turn()).users
         if any(other.email.key == user.email.key for other in users.values()):
             raise EmailTaken
         if any(other.username.key == user.username.key for other in users.values()):
@@ -68,34 +83,36 @@ class MemoryUsers:
 
     async def get(self, user_id: int) -> User:
         try:
-            return self._tables.users[user_id]
+            return (await self._turn()).users[user_id]
         except KeyError:
             raise UserNotFound from None
 
     async def named(self, username: Username) -> User:
-        for user in self._tables.users.values():
+        for user in (await self._turn()).users.values():
             if user.username.key == username.key:
                 return user
         raise UserNotFound
 
     async def remove(self, user_id: int, *, at: datetime) -> None:
-        if self._tables.users.pop(user_id, None) is None:
+        tables = await self._turn()
+        if tables.users.pop(user_id, None) is None:
             raise UserNotFound
-        for article in [article for article in self._tables.articles.values() if article.author_id == user_id]:
-            settle(self._tables, article, at)
-            forget(self._tables, article.id)
-        self._tables.replies = {key: kept for key, kept in self._tables.replies.items() if key[0] != user_id}
+        for article in [article for article in tables.articles.values() if article.author_id == user_id]:
+            settle(tables, article, at)
+            forget(tables, article.id)
+        tables.replies = {key: kept for key, kept in tables.replies.items() if key[0] != user_id}
 
 
 class MemoryArticles:
-    def __init__(self, store: MemoryStore, tables: Tables) -> None:
-        self._store, self._tables = store, tables
+    def __init__(self, store: MemoryStore, turn: Turn) -> None:
+        self._store, self._turn = store, turn
 
     async def next_id(self) -> int:
         return next(self._store.ids["article"])
 
     async def reserve(self, article: Article, *, at: datetime) -> Slug:
-        slugs, tables = self._tables.slugs, self._tables
+        tables = await self._turn()
+        slugs = tables.slugs
         slug = next(
             slug
             for slug in numbered(article.slug)
@@ -106,34 +123,37 @@ class MemoryArticles:
         return slug
 
     async def add(self, article: Article, revision: Revision) -> None:
-        if article.author_id not in self._tables.users:
+        if article.author_id not in (await self._turn()).users:
             raise InvalidToken
         await self.save(article, revision)
 
     async def get(self, article_id: int, *, actor: int, at: datetime) -> Article:
-        return settle(self._tables, await self.look(article_id, actor=actor, at=at), at + SOON)
+        tables = await self._turn()
+        return settle(tables, await self.look(article_id, actor=actor, at=at), at + SOON)
 
     async def look(self, article_id: int, *, actor: int, at: datetime) -> Article:
-        article = self._tables.articles.get(article_id)
+        article = (await self._turn()).articles.get(article_id)
         if article is None or not article.visible_to(actor, at=at):
             raise ArticleNotFound
         return article
 
     async def save(self, article: Article, revision: Revision) -> None:
-        self._tables.articles[article.id] = article
-        self._tables.revisions[article.id, revision.version] = revision
+        tables = await self._turn()
+        tables.articles[article.id] = article
+        tables.revisions[article.id, revision.version] = revision
 
     async def remove(self, article_id: int) -> None:
-        forget(self._tables, article_id)
+        forget(await self._turn(), article_id)
 
     async def revision(self, article_id: int, version: int) -> Revision:
         try:
-            return self._tables.revisions[article_id, version]
+            return (await self._turn()).revisions[article_id, version]
         except KeyError:
             raise RevisionNotFound from None
 
     async def changes(self, article_id: int, *, skip: int, limit: int) -> Sequence[Change]:
-        own = [revision for (article, _), revision in self._tables.revisions.items() if article == article_id]
+        revisions = (await self._turn()).revisions
+        own = [revision for (article, _), revision in revisions.items() if article == article_id]
         own.sort(key=lambda revision: revision.version, reverse=True)
         names = [this.name for this in fields(Change)]
         return [Change(**{name: getattr(revision, name) for name in names}) for revision in own[skip : skip + limit]]
@@ -163,53 +183,63 @@ def forget(tables: Tables, article_id: int) -> None:
 
 
 class MemoryWorkingCopies:
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
 
     async def get(self, article_id: int) -> WorkingCopy:
         try:
-            return self._tables.working_copies[article_id]
+            return (await self._turn()).working_copies[article_id]
         except KeyError:
             raise WorkingCopyNotFound from None
 
     async def save(self, copy: WorkingCopy) -> None:
-        self._tables.working_copies[copy.article_id] = copy
+        (await self._turn()).working_copies[copy.article_id] = copy
 
     async def remove(self, article_id: int) -> None:
         await self.get(article_id)
-        del self._tables.working_copies[article_id]
+        del (await self._turn()).working_copies[article_id]
 
 
 class MemoryPreviews:
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
 
     async def add(self, preview: Preview) -> None:
-        for other in list(self._tables.previews.values()):
+        previews = (await self._turn()).previews
+        for other in list(previews.values()):
             if other.article_id == preview.article_id and other.expires_at <= preview.created_at:
-                del self._tables.previews[other.id]
-        self._tables.previews[preview.id] = preview
+                del previews[other.id]
+        previews[preview.id] = preview
 
     async def of(self, article_id: int, *, at: datetime) -> Sequence[Preview]:
-        previews = self._tables.previews.values()
+        previews = (await self._turn()).previews.values()
         own = [preview for preview in previews if preview.article_id == article_id and preview.expires_at > at]
         return sorted(own, key=lambda preview: (preview.created_at, preview.id), reverse=True)
 
     async def remove(self, article_id: int, preview_id: int) -> None:
-        preview = self._tables.previews.get(preview_id)
+        previews = (await self._turn()).previews
+        preview = previews.get(preview_id)
         if preview is None or preview.article_id != article_id:
             raise PreviewNotFound
-        del self._tables.previews[preview_id]
+        del previews[preview_id]
 
 
 class MemoryReplies:
-    """Transactions take turns here, so no other has a claim while one does."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+    def __init__(self, store: MemoryStore, turn: Turn) -> None:
+        self._store, self._turn = store, turn
+        self._claimed: set[tuple[int, str, str]] = set()
 
     async def claim(self, request: RequestKey, *, since: datetime) -> Reply | None:
-        kept = self._tables.replies.get((request.caller, request.route, request.key))
+        key = key_of(request)
+        if key in self._store.claims:
+            raise StillRunning
+        self._store.claims.add(key)
+        self._claimed.add(key)
+        # As they were committed: nothing is waited for until there is something to do.
+        tables = self._store.tables
+        if request.caller not in tables.users:
+            raise InvalidToken
+        kept = tables.replies.get(key)
         if kept is None or kept.at < since:
             return None
         if kept.fingerprint != request.fingerprint:
@@ -217,5 +247,15 @@ class MemoryReplies:
         return kept.reply
 
     async def keep(self, request: RequestKey, reply: Reply, *, at: datetime) -> None:
-        key = (request.caller, request.route, request.key)
-        self._tables.replies[key] = Kept(reply, request.fingerprint, at)
+        tables = await self._turn()
+        if request.caller not in tables.users:
+            raise InvalidToken
+        tables.replies[key_of(request)] = Kept(reply, request.fingerprint, at)
+
+    def end(self) -> None:
+        """Let go of what was claimed."""
+        self._store.claims -= self._claimed
+
+
+def key_of(request: RequestKey) -> tuple[int, str, str]:
+    return request.caller, request.route, request.key

@@ -332,7 +332,8 @@ async def edit_article(
 ) -> Response[bytes]:
     """Change an article of yours.
 
-    What is not sent stays as it is. With `If-Match`, an article that was changed meanwhile is left alone.
+    What is not sent stays as it is. With `If-Match`, an article that was changed meanwhile is left alone. A `note`
+    goes with the revision that comes of the change: alone it is refused, and what changes nothing makes no revision.
     """
     check_times(payload)
     edited = await publishing.edit(actor=actor, article=article, expected=expected, **given(payload))

@@ -1,11 +1,13 @@
 """The working copy of an article."""
 
+from dataclasses import replace
+
 import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
-from blog.application.ports import Reply
+from blog.application.ports import Reply, TransactionFactory
 from blog.application.queries import WorkingCopyView
 from blog.application.reworking import Reworking
 from blog.domain.articles import ArticleNotFound, EditedMeanwhile, NotTheAuthor, Title
@@ -20,7 +22,7 @@ from blog.entrypoints.http.articles import (
     given,
 )
 from blog.entrypoints.http.contract import Contract
-from blog.entrypoints.http.replies import reply, respond
+from blog.entrypoints.http.replies import Once, reply, respond
 
 
 class WorkingCopyChanges(TextFields):
@@ -113,6 +115,7 @@ async def discard_working_copy(
         reply=ArticleReply,
         signed_in=True,
         if_match=True,
+        once=True,
         headers=("ETag",),
         problems=(*PROBLEMS, WorkingCopyNotFound, EditedMeanwhile),
     ),
@@ -122,13 +125,19 @@ async def publish_working_copy(
     actor: NamedDependency[int],
     expected: NamedDependency[SkipValidation[frozenset[str] | None]],
     reworking: NamedDependency[SkipValidation[Reworking]],
+    once: NamedDependency[SkipValidation[Once]],
 ) -> Response[bytes]:
     """Put the working copy in the place of the article's text.
 
     Refused where that text was changed since the copy began; discard the copy and begin another. `If-Match` names a
     version of the copy.
     """
-    return respond(article_reply(await reworking.publish(actor=actor, article=article, expected=expected)))
+
+    async def publish(transaction: TransactionFactory) -> Reply:
+        publishing = replace(reworking, transaction=transaction)
+        return article_reply(await publishing.publish(actor=actor, article=article, expected=expected))
+
+    return await once(publish)
 
 
 def _reply(copy: WorkingCopyView) -> Reply:
