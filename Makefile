@@ -5,13 +5,13 @@ ARGS =
 # Plugins that only other tests use take a second to load.
 QUICK = -p no:faker -p no:schemathesis
 
-.PHONY: help environment serve test format lint types imports unit coverage integration mutants lock clean
+.PHONY: help environment serve test format lint types imports unit coverage integration mutants bench bench-large lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo 'PYTHON=python3.12 chooses the interpreter of .venv;'
-	@echo 'ARGS="…" is passed on by serve, unit, integration and lock.'
+	@echo 'ARGS="…" is passed on by serve, unit, integration, bench and lock.'
 
 environment: ## make .venv, or bring it up to date (at once when it is)
 	@sh scripts/environment
@@ -49,12 +49,18 @@ mutants: environment ## change the rules in small ways and see whether a test no
 	@rm -rf mutants
 	@.venv/bin/mutmut run && .venv/bin/mutmut results
 
+bench: environment ## measure how fast it is (minutes; ARGS="--only article", or "--help" for all there is)
+	@.venv/bin/python -m bench $(ARGS)
+
+bench-large: environment ## the same with a million articles, which takes half an hour the first time
+	@.venv/bin/python -m bench --large $(ARGS)
+
 lock: ## work out requirements.lock anew, with uv (ARGS="--upgrade" for newer versions)
 	@PATH="$$PATH:$$PWD/.venv/bin"; \
 	uv --version >/dev/null 2>&1 || { echo 'make lock needs uv: install it with `pipx install uv`.' >&2; exit 1; }; \
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --extra all --group dev --custom-compile-command 'make lock' pyproject.toml -o requirements.lock $(ARGS)
+	    --extra all --group dev --group bench --custom-compile-command 'make lock' pyproject.toml -o requirements.lock $(ARGS)
 
 clean: ## remove .venv and everything else that was made
 	@rm -rf .venv .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist mutants
-	@find src tests examples migrations -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests examples migrations bench -name __pycache__ -type d -prune -exec rm -rf {} +

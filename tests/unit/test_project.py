@@ -26,7 +26,7 @@ LOCKED = {
 def asked_for() -> list[Requirement]:
     """Every requirement of pyproject.toml, with those of all extras and of the development group."""
     project = PROJECT["project"]
-    groups = [project["dependencies"], PROJECT["build-system"]["requires"], PROJECT["dependency-groups"]["dev"]]
+    groups = [project["dependencies"], PROJECT["build-system"]["requires"], *PROJECT["dependency-groups"].values()]
     every = [Requirement(text) for group in (*groups, *project["optional-dependencies"].values()) for text in group]
     return [requirement for requirement in every if requirement.name != project["name"]]
 
@@ -51,7 +51,7 @@ def test_what_the_project_asks_for_is_locked_in_a_version_that_it_allows(require
 
 
 def test_help_explains_every_target() -> None:
-    explained = set(re.findall(r"^([a-z]+):[^#\n]*## \w", MAKEFILE, re.MULTILINE))
+    explained = set(re.findall(r"^([a-z-]+):[^#\n]*## \w", MAKEFILE, re.MULTILINE))
     assert explained == TARGETS
 
 
