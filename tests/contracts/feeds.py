@@ -18,7 +18,8 @@ import pytest
 from lxml import etree  # type: ignore[import-untyped]  # nor does this
 
 from tests.builders import Clock
-from tests.contracts.asking import ARTICLE, bearer, problem, token_of, wrong
+from tests.contracts import asking
+from tests.contracts.asking import bearer, edit, problem, token_of, wrong
 
 SITE = "http://127.0.0.1:8000"
 KINDS = ("atom", "rss", "json")
@@ -64,24 +65,14 @@ JSON_ITEM = {
     *("id", "url", "external_url", "title", "content_html", "content_text", "summary", "image", "banner_image"),
     *("date_published", "date_modified", "authors", "tags", "language", "attachments"),
 }
+LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 TAG_URI = r"tag:[a-z0-9.-]+,\d{4}-\d\d-\d\d:articles/\d+"
 
 
 async def write(client: httpx.AsyncClient, who: dict[str, str], **fields: Any) -> dict[str, Any]:
-    article = ARTICLE | {"tags": ["engines"]} | fields
-    if "publish_at" in article:
-        del article["published"]
-    answer = await client.post("/articles", json=article, headers=who)
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json())
-
-
-async def change(
-    client: httpx.AsyncClient, who: dict[str, str], article: dict[str, Any], **fields: Any
-) -> dict[str, Any]:
-    answer = await client.patch(f"/articles/{article['id']}", json=fields, headers=who)
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
+    """An article with the tag of which there is a feed."""
+    now = {"published": None} if "publish_at" in fields else {}
+    return await asking.write(client, who, **{"tags": ["engines"]} | now | fields)
 
 
 async def public(client: httpx.AsyncClient) -> list[dict[str, Any]]:
@@ -154,6 +145,7 @@ def atom(content: bytes) -> dict[str, Any]:
                 "author": (only(entry, "atom:author/atom:name"), only(entry, "atom:author/atom:uri")),
                 "tags": entry.xpath("atom:category/@term", namespaces=NAMES),
                 "cover": cover(entry),
+                "language": entry.get(LANGUAGE),
             }
             for entry in entries
         ],
@@ -193,6 +185,7 @@ def rss(content: bytes) -> dict[str, Any]:
                 "author": (only(item, "dc:creator"), None),
                 "tags": item.xpath("category/text()"),
                 "cover": cover(item),
+                "language": item.findtext("dc:language", None, NAMES),
             }
             for item in items
         ],
@@ -229,6 +222,7 @@ def json_feed(content: bytes) -> dict[str, Any]:
                 "author": (item["authors"][0]["name"], item["authors"][0]["url"]),
                 "tags": item["tags"],
                 "cover": item.get("image"),
+                "language": item.get("language"),
             }
             for item in feed["items"]
         ],
@@ -251,6 +245,7 @@ def entry_of(article: dict[str, Any], kind: str, *, html: bool = True) -> dict[s
         "author": (username, None if kind == "rss" else f"{SITE}/users/{username}"),
         "tags": article["tags"],
         "cover": picture,
+        "language": article["language"],
     }
     if kind == "json":
         return entry | {"text": None if html else article["summary"]}
@@ -314,6 +309,7 @@ class FeedsContract:
             cover_image_url="https://example.org/a.PNG",
             cover_image_alt="A <fish>",
             canonical_url="https://example.org/first",
+            language="en-GB",
         )
         await write(client, ada, publish_at="2020-02-29T23:59:59.999999Z", cover_image_url="https://example.org/b")
         await write(client, ada, publish_at="2021-01-01T00:00:00+01:00", cover_image_url="https://example.org/c.jpg")
@@ -422,9 +418,9 @@ class FeedsContract:
         copy = {"title": "copy plover", "content": "copy xyzzy xyzzy", "summary": "copy frotz"}
         answer = await client.patch(f"/articles/{shown['id']}/working-copy", json=copy, headers=ada)
         assert answer.is_success, answer.text
-        await change(client, ada, shown, unpublish_at="2997-07-06T05:04:03Z")
+        await edit(client, ada, shown, unpublish_at="2997-07-06T05:04:03Z")
         hidden = re.compile(
-            "plover|xyzzy|frotz|zork|draft|scheduled|archived|copy|9998|9997|example.org", re.IGNORECASE
+            "plover|xyzzy|frotz|zork|draft|scheduled|archived|copy|2998|2997|example.org", re.IGNORECASE
         )
         assert hidden.search((await client.get("/articles", headers=ada)).text)
         for place in (address, f"{address}?content=summary", "/sitemap.xml"):
@@ -454,7 +450,7 @@ class FeedsContract:
         (before,) = (await read(client, f"/feed.{kind}"))["entries"]
         assert re.fullmatch(TAG_URI, before["id"])
         clock.advance(days=9)
-        await change(
+        await edit(
             client,
             bearer(await token_of(client)),
             article,
@@ -591,6 +587,48 @@ class FeedsContract:
         assert (await read(client, "/feed.atom"))["entries"][0]["summary"] == clean(article["summary"])
         assert (await read(client, "/feed.json"))["entries"] == [entry_of(article, "json")]
 
+    @pytest.mark.parametrize("kind", KINDS)
+    async def test_what_an_article_leads_to_is_found_from_a_feed(
+        self, client: httpx.AsyncClient, ada: dict[str, str], kind: str
+    ) -> None:
+        """Readers show an article elsewhere, and few of them go by `xml:base`."""
+        links = {
+            "other": f"{SITE}/articles/other",
+            "/about?a=1&b=2": f"{SITE}/about?a=1&b=2",
+            "#looms": f"{SITE}/articles/on-engines#section-looms",
+            "//example.org/x": "http://example.org/x",
+            "https://example.org/?q=%22'": "https://example.org/?q=%22'",
+            "mailto:ada@example.org": "mailto:ada@example.org",
+            "//[bad": "//[bad",
+        }
+        text = " ".join(f'<a href="{escape(link)}">a</a>' for link in links)
+        await write(client, ada, content=f'{text} ![b](b.png) <i title="<a href=">`href="c"`</i> [^1]\n\n[^1]: d\n')
+        (entry,) = (await read(client, f"/feed.{kind}"))["entries"]
+        found = etree.HTML(entry["html"])
+        (reference,) = found.xpath("//sup[@class='footnote-reference']/a/@href")
+        assert found.xpath("//p/a/@href") == list(links.values())
+        assert found.xpath("//img/@src") == [f"{SITE}/articles/b.png"]
+        assert reference == f"{SITE}/articles/on-engines#note-1"
+        assert found.xpath("//i/@title") == ["<a href="]
+        assert found.xpath("//i/code/text()") == ['href="c"']
+
+    @pytest.mark.parametrize("kind", KINDS)
+    async def test_an_article_that_came_out_by_itself_is_where_a_feed_says(
+        self, client: httpx.AsyncClient, clock: Clock, ada: dict[str, str], kind: str
+    ) -> None:
+        late = await write(client, ada, slug="engines", publish_at="2026-03-04T13:00:00Z")
+        first = await write(client, ada, slug="engines")
+        clock.advance(hours=2)
+        feed = await read(client, f"/feed.{kind}")
+        assert {entry["id"].rpartition("/")[2]: entry["url"] for entry in feed["entries"]} == {
+            str(late["id"]): f"{SITE}/articles/engines-0{late['id']}",
+            str(first["id"]): f"{SITE}/articles/engines",
+        }
+        listed = addresses((await client.get("/sitemap.xml")).content)
+        assert listed.keys() == {entry["url"] for entry in feed["entries"]}
+        for address in listed:
+            assert (await client.get(address.removeprefix(SITE))).status_code == 200
+
     @pytest.mark.parametrize("address", EVERY_FEED)
     async def test_a_feed_is_sent_again_only_when_it_changed(
         self, client: httpx.AsyncClient, ada: dict[str, str], address: str
@@ -683,7 +721,7 @@ class FeedsContract:
     ) -> None:
         await write(client, ada, published=False)
         written = [await write(client, who, slug=f"no-{number}") for number, who in enumerate([ada, bob, ada, bob])]
-        moved = await change(client, ada, written[0], slug="moved")
+        moved = await edit(client, ada, written[0], slug="moved")
         answer = await client.get("/sitemap.xml")
         assert answer.headers["content-type"] == "application/xml; charset=utf-8"
         found = addresses(answer.content)
@@ -716,7 +754,7 @@ class FeedsContract:
         last = max(index, key=lambda location: int(location.rpartition("=")[2]))
         before = (await client.get(last.removeprefix(SITE))).content
         await client.delete(f"/articles/{written[1]['id']}", headers=ada)
-        await change(client, ada, written[0], published=True)
+        await edit(client, ada, written[0], published=True)
         assert (await client.get(last.removeprefix(SITE))).content == before
 
     async def test_a_sitemap_of_nothing_is_not_found(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:

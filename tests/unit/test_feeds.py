@@ -17,6 +17,8 @@ from tests.support import quick
 
 __all__ = ["ada", "bob"]
 
+pytestmark = pytest.mark.http
+
 
 class TestFeedsInMemory(FeedsContract): ...
 

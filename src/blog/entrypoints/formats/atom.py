@@ -1,7 +1,7 @@
 """The Atom Syndication Format (RFC 4287), in pages (RFC 5005)."""
 
 from blog.application.queries import ArticleView
-from blog.entrypoints.formats.feeds import Feed, Site, author, changed, image_type, moment, out_since
+from blog.entrypoints.formats.feeds import Feed, Site, author, changed, html, image_type, moment, out_since
 from blog.entrypoints.formats.xml import Element, add, document, root
 
 MEDIA_TYPE = "application/atom+xml"
@@ -24,10 +24,10 @@ def write(feed: Feed) -> bytes:
 
 
 def _entry(top: Element, site: Site, article: ArticleView) -> None:
-    entry, address = add(top, "entry"), site.article(article.slug)
+    entry = add(top, "entry", **{"xml:lang": article.language})
     add(entry, "id", site.id_of(article))
     add(entry, "title", article.title)
-    add(entry, "link", rel="alternate", href=address)
+    add(entry, "link", rel="alternate", href=site.article(article.slug))
     if article.canonical_url:
         add(entry, "link", rel="canonical", href=article.canonical_url)
     add(entry, "published", moment(out_since(article)))
@@ -38,9 +38,8 @@ def _entry(top: Element, site: Site, article: ArticleView) -> None:
     for tag in article.tags:
         add(entry, "category", term=tag)
     add(entry, "summary", article.summary)
-    if article.content_html is not None:
-        # Links that are relative in the article are relative to where it is.
-        add(entry, "content", article.content_html, **{"type": "html", "xml:base": address})
+    if (content := html(site, article)) is not None:
+        add(entry, "content", content, type="html")
     picture(entry, article)
 
 

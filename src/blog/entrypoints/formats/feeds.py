@@ -1,9 +1,11 @@
 """What a feed says, in whatever format."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import quote, urlsplit
+from html import escape, unescape
+from urllib.parse import quote, urljoin, urlsplit
 
 from blog.application.queries import ArticleView
 
@@ -17,6 +19,10 @@ IMAGES = {
     "svg": "image/svg+xml",
     "webp": "image/webp",
 }
+
+# What is sanitized has its attributes between double quotes, each with a value.
+TAG = re.compile(r'<[a-z][^>"]*(?:"[^"]*"[^>"]*)*>')
+ATTRIBUTE = re.compile(r'([^\s="]+)="([^"]*)"')
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 """When a feed that has no article yet was changed, which Atom wants to be told."""
@@ -99,6 +105,24 @@ def author(article: ArticleView) -> str:
     """The name of who wrote the article."""
     assert article.author  # noqa: S101 - a feed has no others
     return article.author.username
+
+
+def html(site: Site, article: ArticleView) -> str | None:
+    """The HTML of an article that is shown whole, with absolute addresses: it is read elsewhere than where it is."""
+    if article.content_html is None:
+        return None
+    base = site.article(article.slug)
+
+    def joined(attribute: re.Match[str]) -> str:
+        name, value = attribute.groups()
+        if name not in ("href", "src"):
+            return attribute[0]
+        try:
+            return f'{name}="{escape(urljoin(base, unescape(value)))}"'
+        except ValueError:
+            return attribute[0]  # It leads nowhere from there either.
+
+    return TAG.sub(lambda tag: ATTRIBUTE.sub(joined, tag[0]), article.content_html)
 
 
 def moment(when: datetime) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from blog.application.queries import ArticleView
-from blog.entrypoints.formats.feeds import Feed, Site, author, changed, moment, out_since
+from blog.entrypoints.formats.feeds import Feed, Site, author, changed, html, moment, out_since
 
 MEDIA_TYPE = "application/feed+json"
 VERSION = "https://jsonfeed.org/version/1.1"
@@ -31,7 +31,7 @@ def _item(site: Site, article: ArticleView) -> dict[str, Any]:
             "url": site.article(article.slug),
             "title": article.title,
             "summary": article.summary,
-            "content_html": article.content_html,
+            "content_html": html(site, article),
             # An item has a content of one kind or the other.
             "content_text": article.summary if article.content_html is None else None,
             "image": article.cover_image_url,
@@ -39,6 +39,7 @@ def _item(site: Site, article: ArticleView) -> dict[str, Any]:
             "date_modified": moment(changed(article)),
             "authors": [{"name": author(article), "url": site.author(author(article))}],
             "tags": list(article.tags),
+            "language": article.language,
         }
     )
 

@@ -5,7 +5,7 @@ from html import escape
 
 from blog.application.queries import ArticleView
 from blog.entrypoints.formats import atom
-from blog.entrypoints.formats.feeds import Feed, Site, author, changed, moment, out_since
+from blog.entrypoints.formats.feeds import Feed, Site, author, changed, html, moment, out_since
 from blog.entrypoints.formats.xml import Element, add, document, root
 
 MEDIA_TYPE = "application/rss+xml"
@@ -42,10 +42,12 @@ def _item(channel: Element, site: Site, article: ArticleView) -> None:
     add(item, "atom:updated", moment(changed(article)))
     # The author of RSS is an e-mail address, which is nobody's business.
     add(item, "dc:creator", author(article))
+    if article.language:
+        add(item, "dc:language", article.language)
     for tag in article.tags:
         add(item, "category", tag)
     # Readers take it for HTML.
     add(item, "description", escape(article.summary, quote=False))
-    if article.content_html is not None:
-        add(item, "content:encoded", article.content_html, **{"xml:base": site.article(article.slug)})
+    if (content := html(site, article)) is not None:
+        add(item, "content:encoded", content)
     atom.picture(item, article)

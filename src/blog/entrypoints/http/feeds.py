@@ -1,5 +1,6 @@
 """Feeds: the latest articles of the blog, of an author and of a tag, for programs that look in now and then."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -8,8 +9,6 @@ from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 
 import msgspec
 from litestar import Request, Response, get
-from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, SkipValidation
 
 from blog.application.queries import ArticleFilter, ArticleQueries, Include, Order, Sort, UserQueries
 from blog.domain.errors import Invalid, NotFound
@@ -85,10 +84,10 @@ FeedOf = Callable[..., Awaitable[Response[bytes]]]
 
 def feed_of(
     request: Request[Any, Any, Any],
-    parameters: NamedDependency[SkipValidation[FeedPage]],
-    article_queries: NamedDependency[SkipValidation[ArticleQueries]],
-    site: NamedDependency[SkipValidation[Site]],
-    turns: NamedDependency[SkipValidation[Turns]],
+    parameters: FeedPage,
+    article_queries: ArticleQueries,
+    site: Site,
+    turns: Turns,
 ) -> Any:  # noqa: ANN401 - a `FeedOf`, which Litestar would want to validate
     """Reads feeds as the request wants them."""
     kind = request.scope["path"].rstrip("/").rpartition(".")[2]
@@ -126,7 +125,8 @@ def feed_of(
             )
             # No Last-Modified: an article that is taken back leaves the others as old as they are, and a reader that
             # goes by dates alone would keep it. The entity tag is of all that is shown.
-            return Response(FORMATS[kind](feed), media_type=MEDIA_TYPES[kind])
+            content = await asyncio.to_thread(FORMATS[kind], feed)
+            return Response(content, media_type=MEDIA_TYPES[kind])
 
     return answer
 
@@ -146,7 +146,7 @@ def tag_of(request: Request[Any, Any, Any]) -> Tag:
         raise TagNotFound from None
 
 
-FEED = {"feed": Provide(feed_of, sync_to_thread=False)}
+FEED = {"feed": feed_of}
 SHOWN = tuple(media_type.partition(";")[0] for media_type in MEDIA_TYPES.values())
 
 
@@ -158,9 +158,7 @@ SHOWN = tuple(media_type.partition(";")[0] for media_type in MEDIA_TYPES.values(
         address="/feed.{format}", path=FeedPath, query=FeedPage, media_types=SHOWN, problems=(NoSuchFormat,)
     ),
 )
-async def show_feed(
-    feed: NamedDependency[SkipValidation[FeedOf]], site: NamedDependency[SkipValidation[Site]]
-) -> Response[bytes]:
+async def show_feed(feed: FeedOf, site: Site) -> Response[bytes]:
     """The latest articles as a feed.
 
     Twenty on a page; `next` and `previous` lead on (RFC 5005). The `id` of an entry stays what it is, whatever
@@ -182,10 +180,10 @@ async def show_feed(
     ),
 )
 async def show_feed_of_author(
-    username: FromPath[str],
-    feed: NamedDependency[SkipValidation[FeedOf]],
-    site: NamedDependency[SkipValidation[Site]],
-    user_queries: NamedDependency[SkipValidation[UserQueries]],
+    username: str,
+    feed: FeedOf,
+    site: Site,
+    user_queries: UserQueries,
 ) -> Response[bytes]:
     """The latest articles of an author as a feed."""
     try:
@@ -216,8 +214,8 @@ async def show_feed_of_author(
 )
 async def show_feed_of_tag(
     request: Request[Any, Any, Any],
-    feed: NamedDependency[SkipValidation[FeedOf]],
-    site: NamedDependency[SkipValidation[Site]],
+    feed: FeedOf,
+    site: Site,
 ) -> Response[bytes]:
     """The latest articles that have a tag as a feed.
 
