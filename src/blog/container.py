@@ -63,6 +63,7 @@ class Container(containers.DeclarativeContainer):
         settings.provided.database_url,
         pool_size=settings.provided.database_pool_size,
         timeout=settings.provided.database_timeout_seconds,
+        prepared=settings.provided.database_prepared_statements,
     )
     schema = providers.Singleton(Schema)
     readiness = providers.Singleton(DatabaseReadiness, database, schema)

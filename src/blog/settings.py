@@ -219,6 +219,9 @@ class Settings:
     database_timeout_seconds: int = setting(
         _between(1, 3600), "5", "Seconds a connection, a statement or a lock is waited for."
     )
+    database_prepared_statements: bool = setting(
+        _boolean, "true", "Keep statements prepared; false behind a pooler that gives each transaction a connection."
+    )
 
     def __post_init__(self) -> None:
         needed = KEY_BYTES[self.algorithm]

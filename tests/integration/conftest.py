@@ -127,8 +127,8 @@ async def container(migrated: URL, clock: Clock) -> AsyncIterator[Container]:
     """The blog on an empty database."""
     address = migrated.render_as_string(hide_password=False)
     container = quick(lambda settings: Container(settings=settings), clock, DATABASE_URL=address)
-    async with container.database().engine.begin() as connection:
-        await connection.execute(text("TRUNCATE users CASCADE"))
+    async with container.database().connect() as connection:
+        await connection.execute("TRUNCATE users CASCADE")
     yield container
     await close(container)
 

@@ -76,12 +76,17 @@ async def until(check: Callable[[], Awaitable[Any]]) -> None:
             await asyncio.sleep(0.01)
 
 
+def lent(database: Database) -> int:
+    """How many connections somebody has."""
+    pool = database._pool
+    return pool.get_size() - pool.get_idle_size() if pool else 0
+
+
 async def nothing_is_lost(database: Database, elsewhere: Elsewhere, *, connections: int = CONNECTIONS) -> None:
     """Every connection comes back and works, and there are no others on the server."""
-    pool: Any = database.engine.pool
 
     async def all_back() -> bool:
-        return bool(pool.checkedout() == 0)
+        return lent(database) == 0
 
     await until(all_back)
     await asyncio.gather(*(keep_user(database, name=f"last{number}") for number in range(connections)))
@@ -127,7 +132,7 @@ async def wait_in_a_transaction(database: Database) -> None:
 
 
 async def backend_of(tx: DatabaseTransaction) -> int:
-    return int((await tx.execute(select(func.pg_backend_pid()))).scalar_one())
+    return int((await tx.execute(select(func.pg_backend_pid())))[0][0])
 
 
 async def all_unavailable(*work: Awaitable[object]) -> float:

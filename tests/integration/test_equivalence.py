@@ -12,7 +12,7 @@ from dependency_injector import providers
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from sqlalchemy import URL, text
+from sqlalchemy import URL
 
 from blog.application.ports import Reply, TransactionFactory
 from blog.application.queries import ArticleFilter, ArticleView, Include
@@ -304,8 +304,8 @@ async def kept(blog: Container, article: int, author: int) -> object:
 
 async def empty_again(blog: Container) -> None:
     """Nothing in the database, and ids from 1 on."""
-    async with blog.database().engine.begin() as connection:
-        await connection.execute(text("TRUNCATE users RESTART IDENTITY CASCADE"))
+    async with blog.database().connect() as connection:
+        await connection.execute("TRUNCATE users RESTART IDENTITY CASCADE")
 
 
 @pytest.mark.parametrize("game", [TwoBlogs, People, Texts])

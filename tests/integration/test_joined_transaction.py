@@ -1,7 +1,6 @@
 """Use cases inside a transaction of the embedding service's own."""
 
 import pytest
-from sqlalchemy import text
 
 from blog import Accounts, BlogError, Content, Email, NewPassword, Publishing, Title, Username
 from blog.adapters.database import JoinedTransaction
@@ -15,8 +14,8 @@ class Interrupted(Exception): ...
 
 
 async def test_what_a_use_case_did_stays_or_goes_with_the_whole(container: Container, clock: Clock) -> None:
-    engine, queries = container.database().engine, container.article_queries()
-    async with engine.begin() as connection:
+    database, queries = container.database(), container.article_queries()
+    async with database.connect() as connection, connection.transaction():
         accounts = Accounts(transaction=lambda: JoinedTransaction(connection), hasher=container.hasher(), now=clock)
         ada = await accounts.register(
             email=Email("a@b.c"), username=Username("ada"), password=NewPassword("correct horse")
@@ -25,14 +24,14 @@ async def test_what_a_use_case_did_stays_or_goes_with_the_whole(container: Conta
 
     for outcome in (Interrupted, None):
         try:
-            async with engine.begin() as connection:
+            async with database.connect() as connection, connection.transaction():
                 # A table of the service's own; of this transaction alone, to leave the tests' database as it was.
-                await connection.execute(text("CREATE TEMPORARY TABLE paid (article bigint) ON COMMIT DROP"))
+                await connection.execute("CREATE TEMPORARY TABLE paid (article bigint) ON COMMIT DROP")
                 publishing = Publishing(
                     transaction=lambda: JoinedTransaction(connection), markdown=container.markdown(), now=clock
                 )
                 article = await publishing.write(actor=ada.id, title=Title("T"), content=Content("C"), published=True)
-                await connection.execute(text("INSERT INTO paid VALUES (:article)"), {"article": article.id})
+                await connection.execute("INSERT INTO paid VALUES ($1)", article.id)
                 with pytest.raises(ArticleNotFound):
                     await queries.get(article.id, viewer=ada.id)
                 if outcome:
@@ -45,8 +44,8 @@ async def test_what_a_use_case_did_stays_or_goes_with_the_whole(container: Conta
 
 
 async def test_a_refusal_undoes_its_own_part_alone(container: Container, clock: Clock) -> None:
-    engine = container.database().engine
-    async with engine.begin() as connection:
+    database = container.database()
+    async with database.connect() as connection, connection.transaction():
         accounts = Accounts(transaction=lambda: JoinedTransaction(connection), hasher=container.hasher(), now=clock)
         kept: list[str] = []
         for name in ("ada", "bob", "ADA", "cat"):

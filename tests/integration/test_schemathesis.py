@@ -168,6 +168,5 @@ def test_operations_in_a_row_are_as_documented() -> None:
         ("PATCH /articles/{article_id}", 200),
         ("DELETE /articles/{article_id}", 204),
         ("POST /articles/{article_id}/archive", 200),
-        ("PATCH /articles/{article_id}/working-copy", 200),
         ("POST /articles/{article_id}/previews", 201),
     }

@@ -4,15 +4,14 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError
 
 from blog.adapters.database import Database
 from tests.integration.conftest import execute
-from tests.integration.elsewhere import PATIENCE, Elsewhere, all_unavailable, keep_user, read
+from tests.integration.elsewhere import PATIENCE, Elsewhere, all_unavailable, keep_user, lent, read
 
 
 def address(port: int, host: str = "127.0.0.1") -> URL:
@@ -91,10 +90,9 @@ AWAY: dict[str, Callable[[], AbstractAsyncContextManager[URL]]] = {
 async def test_a_server_that_cannot_be_had(where: str) -> None:
     async with AWAY[where]() as url:
         database = Database(url, pool_size=1, timeout=PATIENCE)
-        pool: Any = database.engine.pool
         for work in (read, keep_user):
             assert await all_unavailable(work(database)) < PATIENCE + 1
-            assert pool.checkedout() == 0
+            assert lent(database) == 0
         await database.close()
 
 
@@ -103,7 +101,7 @@ async def test_a_database_or_a_password_that_is_wrong_is_a_fault(code: str) -> N
     async with refusing(code)() as url:
         database = Database(url, pool_size=1, timeout=PATIENCE)
         for work in (read, keep_user):
-            with pytest.raises(DBAPIError, match="Not now"):
+            with pytest.raises(asyncpg.PostgresError, match="Not now"):
                 await work(database)
         await database.close()
 

@@ -48,6 +48,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         BLOG_DATA_DIR=str(tmp_path),
         DATABASE_POOL_SIZE="3",
         DATABASE_TIMEOUT_SECONDS="7",
+        DATABASE_PREPARED_STATEMENTS="false",
     )
     assert settings.app_name == "Notes"
     assert settings.debug is True
@@ -62,6 +63,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     assert settings.log_format == "json"
     assert settings.blog_data_dir == tmp_path
     assert (settings.database_pool_size, settings.database_timeout_seconds) == (3, 7)
+    assert settings.database_prepared_statements is False
 
 
 def test_origins_may_be_a_json_list_or_none() -> None:

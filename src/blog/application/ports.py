@@ -141,9 +141,10 @@ class Replies(Protocol):
     async def claim(self, request: RequestKey, *, since: datetime) -> Reply | None:
         """The reply that was given to this request at that moment or later; or nobody else gives one until the end.
 
-        Comes first in a transaction, and once. Raises `StillRunning` where another transaction has the claim, at
-        once: also where transactions wait for each other otherwise. Raises `KeyReused` where the reply was to another
-        request with the same key, `InvalidToken` where the caller is gone.
+        Comes first in a transaction, and once. Raises `StillRunning` where another transaction has the claim, unless
+        there is to be seen that it has replied; at once, also where transactions wait for each other otherwise.
+        Raises `KeyReused` where the reply was to another request with the same key, `InvalidToken` where the caller
+        is gone.
         """
 
     async def keep(self, request: RequestKey, reply: Reply, *, at: datetime) -> None:

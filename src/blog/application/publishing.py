@@ -1,6 +1,6 @@
 """Writing articles and publishing them."""
 
-import secrets
+import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Unpack
@@ -26,7 +26,8 @@ from blog.domain.slugs import Slug
 
 def new_edition() -> str:
     """A name for a version that no other has: 48 bits at random."""
-    return secrets.token_hex(6)
+    # What `secrets` would say, whose import takes a fifth of that of all the rest.
+    return os.urandom(6).hex()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

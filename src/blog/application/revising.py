@@ -1,6 +1,5 @@
 """Looking back on what an article was, and going back to it."""
 
-import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -37,6 +36,9 @@ class Revising:
         async with self.transaction() as tx:
             await self._check(tx, actor, article)
             before, after = await tx.articles.revision(article, against), await tx.articles.revision(article, version)
+        # Here, because it takes as long to import as all the rest, and whoever compares has it already.
+        import asyncio
+
         return await asyncio.to_thread(compare, before, after)
 
     async def restore(

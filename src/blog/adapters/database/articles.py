@@ -7,12 +7,13 @@ from datetime import datetime
 from itertools import chain
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import (
     BigInteger,
-    CursorResult,
-    Row,
+    Insert,
     Select,
     String,
+    Update,
     bindparam,
     delete,
     exists,
@@ -23,10 +24,9 @@ from sqlalchemy import (
 )
 from sqlalchemy import Sequence as DatabaseSequence
 from sqlalchemy.dialects.postgresql import insert as insert_or
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.dml import ReturningInsert
 
-from blog.adapters.database.engine import violated_constraint
+from blog.adapters.database.engine import Row, first
 from blog.adapters.database.tables import SLUG, VISIBLE, articles, came_out, revisions, slugs
 from blog.application.queries import columns
 from blog.domain.articles import (
@@ -57,15 +57,19 @@ NEXT_ID = select(DatabaseSequence("articles_id_seq").next_value())
 KEPT = [column for column in articles.c if column is not articles.c.search]
 BY_ID = select(*KEPT).where(articles.c.id == bindparam("id"), VISIBLE)
 BY_ID_LOCKED = BY_ID.with_for_update()
-ADD = insert(articles)
-SAVE = (
-    update(articles)
-    .where(articles.c.id == bindparam("article_id"))
-    .values({column: bindparam(column.name) for column in KEPT if column is not articles.c.id})
-)
+_CHANGED: dict[Any, Any] = {column: bindparam(column.name) for column in KEPT if column is not articles.c.id}
+
+
+def with_its_revision(change: Insert | Update) -> Insert:
+    """One statement, and so one round trip, for what is done to an article and for the revision of it."""
+    revision: dict[Any, Any] = {column: bindparam(f"revision_{column.name}") for column in revisions.c}
+    return insert(revisions).values(revision).add_cte(change.returning(articles.c.id).cte("article"))
+
+
+ADD = with_its_revision(insert(articles).values({articles.c.id: bindparam("article_id"), **_CHANGED}))
+SAVE = with_its_revision(update(articles).where(articles.c.id == bindparam("article_id")).values(_CHANGED))
 REMOVE = delete(articles).where(articles.c.id == bindparam("id"))
 
-ADD_REVISION = insert(revisions)
 REVISION = select(revisions).where(
     revisions.c.article_id == bindparam("id"), revisions.c.version == bindparam("version")
 )
@@ -108,11 +112,11 @@ ITS_SLUG = select(SLUG).where(articles.c.id == bindparam("id"))
 
 
 class DatabaseArticles:
-    def __init__(self, execute: Callable[..., Awaitable[CursorResult[Any]]]) -> None:
+    def __init__(self, execute: Callable[..., Awaitable[Sequence[Row]]]) -> None:
         self._execute = execute
 
     async def next_id(self) -> int:
-        return int((await self._execute(NEXT_ID)).scalar_one())
+        return int((await self._execute(NEXT_ID))[0][0])
 
     async def reserve(self, article: Article, *, at: datetime) -> Slug:
         wanted, given = article.slug, {"id": article.id, "at": at + SOON}
@@ -121,14 +125,14 @@ class DatabaseArticles:
         # Numbers in a row, and where those are many already, some that hardly anybody else has.
         numbers = chain(range(2, 10), (secrets.randbelow(10**6) + 10 for _ in range(TRIES)))
         slugs = [wanted.numbered(number) for number in numbers]
-        taken = set((await self._execute(TAKEN, {"slugs": slugs, "id": article.id})).scalars())
+        taken = {row.slug for row in await self._execute(TAKEN, {"slugs": slugs, "id": article.id})}
         for slug in slugs:
             if slug not in taken and await self._take(TAKE, slug, given):
                 return slug
         raise Unavailable
 
     async def _take(self, statement: ReturningInsert[Any], slug: Slug, given: dict[str, Any]) -> bool:
-        return (await self._execute(statement, {"slug": slug, **given})).one_or_none() is not None
+        return bool(await self._execute(statement, {"slug": slug, **given}))
 
     async def _settle(self, article: Article, at: datetime) -> Article:
         """The article, with its address taken if it came out by itself."""
@@ -136,7 +140,7 @@ class DatabaseArticles:
         if not article.came_out(at):
             return article
         given = {"id": article.id, "at": at}
-        slug = Slug((await self._execute(ITS_SLUG, given)).scalar_one())
+        slug = Slug((await self._execute(ITS_SLUG, given))[0][0])
         if not await self._take(TAKE_BY_ITSELF, slug, {"id": article.id}):
             slug = await self.reserve(article, at=at)
         await self._execute(SETTLE, {"article_id": article.id, "its": slug})
@@ -144,31 +148,33 @@ class DatabaseArticles:
 
     async def add(self, article: Article, revision: Revision) -> None:
         try:
-            await self._execute(ADD, row_of(article))
-        except IntegrityError as error:
-            if violated_constraint(error) == "fk_articles_author_id":
+            await self._write(ADD, article, revision)
+        except asyncpg.ForeignKeyViolationError as error:
+            if error.constraint_name == "fk_articles_author_id":
                 raise InvalidToken from None
             raise
-        await self._execute(ADD_REVISION, revision_row(revision))
 
     async def get(self, article_id: int, *, actor: int, at: datetime) -> Article:
         found = await self._execute(BY_ID_LOCKED, {"id": article_id, "viewer": actor, "at": at})
-        return await self._settle(article_of(found.one_or_none()), at)
+        return await self._settle(article_of(first(found)), at)
 
     async def look(self, article_id: int, *, actor: int, at: datetime) -> Article:
         found = await self._execute(BY_ID, {"id": article_id, "viewer": actor, "at": at})
-        return article_of(found.one_or_none())
+        return article_of(first(found))
 
     async def save(self, article: Article, revision: Revision) -> None:
+        await self._write(SAVE, article, revision)
+
+    async def _write(self, statement: Insert, article: Article, revision: Revision) -> None:
         row = row_of(article)
-        await self._execute(SAVE, {"article_id": row.pop("id"), **row})
-        await self._execute(ADD_REVISION, revision_row(revision))
+        kept = {f"revision_{name}": value for name, value in revision_row(revision).items()}
+        await self._execute(statement, {"article_id": row.pop("id"), **row, **kept})
 
     async def remove(self, article_id: int) -> None:
         await self._execute(REMOVE, {"id": article_id})
 
     async def revision(self, article_id: int, version: int) -> Revision:
-        row = (await self._execute(REVISION, {"id": article_id, "version": version})).one_or_none()
+        row = first(await self._execute(REVISION, {"id": article_id, "version": version}))
         if row is None:
             raise RevisionNotFound
         return Revision(manuscript=manuscript_of(row), **change_of(row))
@@ -187,7 +193,7 @@ def row_of(article: Article) -> dict[str, Any]:
     }
 
 
-def article_of(row: Row[Any] | None) -> Article:
+def article_of(row: Row | None) -> Article:
     if row is None:
         raise ArticleNotFound
     return Article(
@@ -214,7 +220,7 @@ def manuscript_row(manuscript: Manuscript) -> dict[str, Any]:
     return {this.name: getattr(manuscript, this.name) for this in fields(manuscript)}
 
 
-def manuscript_of(row: Row[Any]) -> Manuscript:
+def manuscript_of(row: Row) -> Manuscript:
     return Manuscript(
         title=Title(row.title),
         content=Content(row.content),
@@ -230,7 +236,7 @@ def rendition_row(rendition: Rendition) -> dict[str, Any]:
     return {"content_html": rendition.html, "excerpt": rendition.excerpt, "word_count": rendition.word_count}
 
 
-def rendition_of(row: Row[Any]) -> Rendition:
+def rendition_of(row: Row) -> Rendition:
     return Rendition(html=row.content_html, excerpt=row.excerpt, word_count=row.word_count)
 
 
@@ -239,6 +245,6 @@ def revision_row(revision: Revision) -> dict[str, Any]:
     return change | {"changed": list(revision.changed)} | manuscript_row(revision.manuscript)
 
 
-def change_of(row: Row[Any]) -> dict[str, Any]:
+def change_of(row: Row) -> dict[str, Any]:
     change = {this.name: getattr(row, this.name) for this in fields(Change)}
     return change | {"changed": tuple(row.changed), "note": None if row.note is None else Note(row.note)}

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import CursorResult, bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
+from blog.adapters.database.engine import Row
 from blog.adapters.database.tables import previews
 from blog.domain.previews import Preview, Previewed, PreviewNotFound
 
@@ -19,11 +19,15 @@ OF_ARTICLE = (
     .where(previews.c.article_id == bindparam("id"), previews.c.expires_at > bindparam("at"))
     .order_by(previews.c.created_at.desc(), previews.c.id.desc())
 )
-REMOVE = delete(previews).where(previews.c.article_id == bindparam("article_id"), previews.c.id == bindparam("id"))
+REMOVE = (
+    delete(previews)
+    .where(previews.c.article_id == bindparam("article_id"), previews.c.id == bindparam("id"))
+    .returning(previews.c.id)
+)
 
 
 class DatabasePreviews:
-    def __init__(self, execute: Callable[..., Awaitable[CursorResult[Any]]]) -> None:
+    def __init__(self, execute: Callable[..., Awaitable[Sequence[Row]]]) -> None:
         self._execute = execute
 
     async def add(self, preview: Preview) -> None:
@@ -32,8 +36,8 @@ class DatabasePreviews:
 
     async def of(self, article_id: int, *, at: datetime) -> Sequence[Preview]:
         rows = await self._execute(OF_ARTICLE, {"id": article_id, "at": at})
-        return [Preview(**{**row._mapping, "of": Previewed(row.of)}) for row in rows]
+        return [Preview(**{**row, "of": Previewed(row.of)}) for row in rows]
 
     async def remove(self, article_id: int, preview_id: int) -> None:
-        if not (await self._execute(REMOVE, {"article_id": article_id, "id": preview_id})).rowcount:
+        if not await self._execute(REMOVE, {"article_id": article_id, "id": preview_id}):
             raise PreviewNotFound

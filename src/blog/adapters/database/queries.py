@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from sqlalchemy import (
     BigInteger,
-    Row,
     Select,
     Text,
     and_,
@@ -26,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
-from blog.adapters.database.engine import Database
+from blog.adapters.database.engine import Database, Row
 from blog.adapters.database.tables import (
     PUBLIC,
     SLUG,
@@ -136,7 +135,7 @@ def one(*, by_slug: bool, known: bool, include: frozenset[Include]) -> Select[An
     return statement.add_columns(_OWNED).where(_BY_SLUG) if by_slug else statement.where(_BY_ID)
 
 
-@lru_cache(256)
+@lru_cache(1024)
 def several(
     *,
     known: bool,
@@ -145,6 +144,8 @@ def several(
     order: Order,
     include: frozenset[Include],
     beyond: Literal["after", "before"] | None,
+    limit: int,
+    skips: bool = False,
     similar: bool = False,
 ) -> tuple[Select[Any], Select[Any]]:
     """The statement that reads a page, and the one that counts of how many it is."""
@@ -170,7 +171,10 @@ def several(
     if known:
         hidden = select(func.count()).select_from(articles).where(_OWN, not_(PUBLIC), *conditions, *been_out)
         counting = select(counting.scalar_subquery() + hidden.scalar_subquery())
-    return statement.order_by(*keys).offset(bindparam("skip")).limit(bindparam("limit")), counting
+    # How many is in the statement: not knowing that, PostgreSQL would plan it anew each time, which takes longer than
+    # to run it.
+    page = statement.order_by(*keys).limit(literal_column(str(limit)))
+    return page.offset(bindparam("skip")) if skips else page, counting
 
 
 def _columns(include: frozenset[Include]) -> Select[Any]:
@@ -277,7 +281,7 @@ class DatabaseArticleQueries:
         if filter.tags:
             given["tags"] = [tag.key for tag in filter.tags]
         keys = {"moment": place.moment, "id": place.id} if place else {}
-        rows: Sequence[Row[Any]] = ()
+        rows: Sequence[Row] = ()
         for similar in (False, True):
             statement, counting = several(
                 known=viewer is not None,
@@ -286,10 +290,12 @@ class DatabaseArticleQueries:
                 order=order,
                 include=frozenset(include),
                 beyond="after" if after else "before" if before else None,
+                # One row past the page tells whether there is another.
+                limit=limit + 1,
+                skips=skip > 0,
                 similar=similar,
             )
-            # One row past the page tells whether there is another.
-            rows = await self._database.read(statement, {**given, **keys, "skip": skip, "limit": limit + 1})
+            rows = await self._database.read(statement, {**given, **keys, "skip": skip})
             if rows or not filter.words or skip or place:
                 break
         views = [view_of(row, viewer, at) for row in rows[:limit]]
@@ -301,7 +307,7 @@ class DatabaseArticleQueries:
     async def tags(self, *, viewer: int | None, skip: int, limit: int) -> Sequence[TagView]:
         statement = PUBLIC_TAGS if viewer is None else VISIBLE_TAGS
         given = {"viewer": viewer, "at": self._now(), "skip": skip, "limit": limit}
-        return [TagView(**row._mapping) for row in await self._database.read(statement, given)]
+        return [TagView(**row) for row in await self._database.read(statement, given)]
 
     async def parts(self, *, size: int) -> Sequence[int]:
         rows = await self._database.read(PARTS, {"at": self._now(), "size": size})
@@ -309,7 +315,7 @@ class DatabaseArticleQueries:
 
     async def addresses(self, *, part: int, size: int) -> Sequence[AddressView]:
         given = {"at": self._now(), "first": part * size, "last": part * size + size - 1}
-        return [AddressView(**row._mapping) for row in await self._database.read(ADDRESSES, given)]
+        return [AddressView(**row) for row in await self._database.read(ADDRESSES, given)]
 
     async def previewed(self, preview_id: int) -> ArticleView:
         at = self._now()
@@ -318,13 +324,12 @@ class DatabaseArticleQueries:
         raise PreviewNotFound
 
 
-def view_of(row: Row[Any], viewer: int | None, at: datetime) -> ArticleView:
+def view_of(row: Row, viewer: int | None, at: datetime) -> ArticleView:
     """A row as somebody sees it, with what was included."""
-    kept = dict(row._mapping)
-    kept.pop("owned", None)
-    if username := kept.pop("author_name", None):
-        kept["author"] = AuthorView(id=row.author_id, username=username)
-    return ArticleView.seen(viewer=viewer, at=at, **kept)
+    if username := row.get("author_name"):
+        author = AuthorView(id=row["author_id"], username=username)
+        return ArticleView.seen({**row, "author": author}, viewer=viewer, at=at)
+    return ArticleView.seen(row, viewer=viewer, at=at)
 
 
 class DatabaseUserQueries:
@@ -333,10 +338,10 @@ class DatabaseUserQueries:
 
     async def account(self, user_id: int) -> AccountView:
         for row in await self._database.read(ACCOUNT_BY_ID, {"id": user_id}):
-            return AccountView(**row._mapping)
+            return AccountView(**row)
         raise UserNotFound
 
     async def profile(self, username: Username) -> ProfileView:
         for row in await self._database.read(PROFILE_BY_NAME, {"username_key": username.key}):
-            return ProfileView(**row._mapping)
+            return ProfileView(**row)
         raise UserNotFound

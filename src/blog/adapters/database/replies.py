@@ -1,15 +1,16 @@
 """Replies that are remembered, as rows."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, and_, bindparam, delete, func, select
+import asyncpg  # type: ignore[import-untyped]
+from sqlalchemy import and_, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert as insert_or
-from sqlalchemy.exc import IntegrityError
 
-from blog.adapters.database.engine import violated_constraint
+from blog.adapters.database.engine import Row, first
 from blog.adapters.database.tables import replies, users
 from blog.application.ports import Reply, RequestKey
 from blog.application.remembering import KEPT, KeyReused, StillRunning
@@ -49,30 +50,29 @@ FORGET = delete(replies).where(
 
 
 class DatabaseReplies:
-    def __init__(self, execute: Callable[..., Awaitable[CursorResult[Any]]]) -> None:
+    def __init__(self, execute: Callable[..., Awaitable[Sequence[Row]]]) -> None:
         self._execute = execute
 
     async def claim(self, request: RequestKey, *, since: datetime) -> Reply | None:
-        if not (await self._execute(CLAIM, {"lock": lock_of(request)})).scalar_one():
-            raise StillRunning
+        claimed = (await self._execute(CLAIM, {"lock": lock_of(request)}))[0][0]
         # By itself, so that it sees what was committed before the claim was had.
-        row = (await self._execute(GIVEN, {**key_of(request), "since": since})).one_or_none()
+        row = first(await self._execute(GIVEN, {**key_of(request), "since": since}))
         if row is None:
             raise InvalidToken
         if row.key is None:
+            if not claimed:
+                raise StillRunning
             return None
         if row.fingerprint != request.fingerprint:
             raise KeyReused
-        return Reply(status=row.status, headers=row.headers, body=row.body)
+        return Reply(status=row.status, headers=json.loads(row.headers), body=row.body)
 
     async def keep(self, request: RequestKey, reply: Reply, *, at: datetime) -> None:
-        given = {"status": reply.status, "headers": dict(reply.headers), "body": reply.body, "at": at}
+        given = {"status": reply.status, "headers": json.dumps(dict(reply.headers)), "body": reply.body, "at": at}
         try:
             await self._execute(KEEP, {**key_of(request), "fingerprint": request.fingerprint, **given})
-        except IntegrityError as error:
-            if violated_constraint(error) == "fk_replies_caller":
-                raise InvalidToken from None
-            raise
+        except asyncpg.ForeignKeyViolationError:
+            raise InvalidToken from None
         await self._execute(FORGET, {"before": at - KEPT})
 
 

@@ -4,19 +4,18 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
+import asyncpg  # type: ignore[import-untyped]
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Select, String, column, select, table
-from sqlalchemy.exc import ProgrammingError
 
-from blog.adapters.database.engine import Database, naming_errors, sqlstate
+from blog.adapters.database.engine import Database, naming_errors
 from blog.domain.errors import Unavailable
 
 PACKAGE = Path(__file__).parents[2]
-UNDEFINED_TABLE = "42P01"
 VERSIONS: Select[str] = select(column("version_num", String)).select_from(table("alembic_version"))
 
 
@@ -82,9 +81,7 @@ class Schema:
         """Whether the database has every migration. Raises `Unavailable`."""
         try:
             versions = {row.version_num for row in await database.read(VERSIONS, {})}
-        except ProgrammingError as error:
-            if sqlstate(error) != UNDEFINED_TABLE:
-                raise
+        except asyncpg.UndefinedTableError:
             versions = set()
         if versions - self._known:
             return SchemaState.AHEAD

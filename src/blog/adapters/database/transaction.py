@@ -1,14 +1,16 @@
 """Changing what is kept."""
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import CursorResult, Executable
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg  # type: ignore[import-untyped]
+from sqlalchemy import Executable
 
 from blog.adapters.database.articles import DatabaseArticles
-from blog.adapters.database.engine import Database, naming_errors
+from blog.adapters.database.engine import Connection, Database, Row, naming_errors, prepare
 from blog.adapters.database.previews import DatabasePreviews
 from blog.adapters.database.replies import DatabaseReplies
 from blog.adapters.database.users import DatabaseUsers
@@ -20,9 +22,9 @@ class DatabaseTransaction:
     """One transaction of PostgreSQL on a connection of its own, at its default isolation (read committed)."""
 
     def __init__(self, database: Database) -> None:
-        self._work_on(database.engine.connect())
+        self._database = database
 
-    def _work_on(self, connection: AsyncConnection) -> None:
+    def _work_on(self, connection: Connection) -> None:
         self._connection = connection
         self._aborted = False
         self.users = DatabaseUsers(self.execute)
@@ -32,8 +34,13 @@ class DatabaseTransaction:
         self.replies = DatabaseReplies(self.execute)
 
     async def __aenter__(self) -> Self:
-        with naming_errors():
-            await self._connection.start()
+        self._work_on(await self._database.acquire())
+        try:
+            with naming_errors():
+                await self._connection.execute("BEGIN")
+        except BaseException:
+            await self._give_back(broken=True)
+            raise
         return self
 
     async def __aexit__(
@@ -52,19 +59,27 @@ class DatabaseTransaction:
             raise RuntimeError("A refusal was kept from leaving its transaction, of which nothing is kept.")
 
     async def _end(self, *, keep: bool) -> None:
-        with naming_errors():
-            try:
-                if keep:
-                    await self._connection.commit()
-            finally:
-                # Closing rolls back whatever was not committed.
-                await self._connection.close()
-
-    async def execute(self, statement: Executable, parameters: dict[str, Any] | None = None) -> CursorResult[Any]:
-        """Run one statement of the transaction. Raises `Unavailable`."""
+        broken = True
         try:
             with naming_errors():
-                return await self._connection.execute(statement, parameters)
+                await self._connection.execute("COMMIT" if keep else "ROLLBACK")
+            broken = False
+        finally:
+            await self._give_back(broken=broken)
+
+    async def _give_back(self, *, broken: bool) -> None:
+        if broken:
+            with suppress(asyncpg.InterfaceError):  # One that is closed has gone back by itself.
+                self._connection.terminate()
+        await self._database.release(self._connection)
+
+    async def execute(self, statement: Executable, parameters: dict[str, Any] | None = None) -> Sequence[Row]:
+        """The rows of one statement of the transaction. Raises `Unavailable`."""
+        sql, arguments = prepare(statement, parameters or {})
+        try:
+            with naming_errors():
+                rows: Sequence[Row] = await self._connection.fetch(sql, *arguments)
+                return rows
         except BaseException:
             # A statement that was cancelled half-way leaves a connection nobody should go on with, too.
             self._aborted = True
@@ -72,20 +87,20 @@ class DatabaseTransaction:
 
 
 class JoinedTransaction(DatabaseTransaction):
-    """A part of a transaction that an embedding service began and will end.
+    """A part of a transaction that an embedding service began on a connection of asyncpg, and will end.
 
     Leaving the block keeps nothing by itself: what was done in it stays or goes with the whole. An exception undoes
     this part alone (a savepoint), so that the service may answer a refusal and go on.
     """
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._work_on(connection)
 
     async def __aenter__(self) -> Self:
         with naming_errors():
-            self._savepoint = await self._connection.begin_nested()
+            await self._connection.execute("SAVEPOINT blog")
         return self
 
     async def _end(self, *, keep: bool) -> None:
         with naming_errors():
-            await (self._savepoint.commit() if keep else self._savepoint.rollback())
+            await self._connection.execute(f"{'' if keep else 'ROLLBACK TO SAVEPOINT blog; '}RELEASE SAVEPOINT blog")

@@ -1,22 +1,23 @@
 """Users as rows."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, Row, Sequence, bindparam, delete, insert, select
+import asyncpg  # type: ignore[import-untyped]
+from sqlalchemy import Sequence as DatabaseSequence
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.dialects.postgresql import insert as insert_or
-from sqlalchemy.exc import IntegrityError
 
-from blog.adapters.database.engine import violated_constraint
+from blog.adapters.database.engine import Row, first
 from blog.adapters.database.tables import SLUG, articles, came_out, slugs, users
 from blog.domain.users import Email, EmailTaken, User, Username, UsernameTaken, UserNotFound
 
-NEXT_ID = select(Sequence("users_id_seq").next_value())
+NEXT_ID = select(DatabaseSequence("users_id_seq").next_value())
 BY_ID = select(users).where(users.c.id == bindparam("id"))
 BY_NAME = select(users).where(users.c.username_key == bindparam("username_key"))
 ADD = insert(users)
-REMOVE = delete(users).where(users.c.id == bindparam("id"))
+REMOVE = delete(users).where(users.c.id == bindparam("id")).returning(users.c.id)
 LOCK = select(users.c.id).where(users.c.id == bindparam("id")).with_for_update()
 # What came out by itself has been public, and stays taken.
 SETTLE = (
@@ -32,32 +33,32 @@ TAKEN = {"uq_users_email_key": EmailTaken, "uq_users_username_key": UsernameTake
 
 
 class DatabaseUsers:
-    def __init__(self, execute: Callable[..., Awaitable[CursorResult[Any]]]) -> None:
+    def __init__(self, execute: Callable[..., Awaitable[Sequence[Row]]]) -> None:
         self._execute = execute
 
     async def next_id(self) -> int:
-        return int((await self._execute(NEXT_ID)).scalar_one())
+        return int((await self._execute(NEXT_ID))[0][0])
 
     async def add(self, user: User) -> None:
         try:
             await self._execute(ADD, row_of(user))
-        except IntegrityError as error:
-            if taken := TAKEN.get(violated_constraint(error) or ""):
+        except asyncpg.IntegrityConstraintViolationError as error:
+            if taken := TAKEN.get(error.constraint_name or ""):
                 raise taken from None
             raise
 
     async def get(self, user_id: int) -> User:
-        return user_of((await self._execute(BY_ID, {"id": user_id})).one_or_none())
+        return user_of(first(await self._execute(BY_ID, {"id": user_id})))
 
     async def named(self, username: Username) -> User:
-        return user_of((await self._execute(BY_NAME, {"username_key": username.key})).one_or_none())
+        return user_of(first(await self._execute(BY_NAME, {"username_key": username.key})))
 
     async def remove(self, user_id: int, *, at: datetime) -> None:
         # First the account, or articles could still be added to it.
         await self._execute(LOCK, {"id": user_id})
         await self._execute(SETTLE, {"id": user_id, "at": at})
         # Its articles go with it, by the foreign key.
-        if not (await self._execute(REMOVE, {"id": user_id})).rowcount:
+        if not await self._execute(REMOVE, {"id": user_id}):
             raise UserNotFound
 
 
@@ -74,7 +75,7 @@ def row_of(user: User) -> dict[str, Any]:
     }
 
 
-def user_of(row: Row[Any] | None) -> User:
+def user_of(row: Row | None) -> User:
     if row is None:
         raise UserNotFound
     return User(

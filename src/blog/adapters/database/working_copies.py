@@ -1,12 +1,12 @@
 """Working copies as rows."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
-from sqlalchemy import CursorResult, bindparam, delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from blog.adapters.database.articles import manuscript_of, manuscript_row, rendition_of, rendition_row
+from blog.adapters.database.engine import Row, first
 from blog.adapters.database.tables import working_copies
 from blog.domain.working_copies import WorkingCopy, WorkingCopyNotFound
 
@@ -16,15 +16,19 @@ SAVE = _NEW.on_conflict_do_update(
     index_elements=[working_copies.c.article_id],
     set_={column.name: _NEW.excluded[column.name] for column in working_copies.c},
 )
-REMOVE = delete(working_copies).where(working_copies.c.article_id == bindparam("id"))
+REMOVE = (
+    delete(working_copies)
+    .where(working_copies.c.article_id == bindparam("id"))
+    .returning(working_copies.c.article_id)
+)
 
 
 class DatabaseWorkingCopies:
-    def __init__(self, execute: Callable[..., Awaitable[CursorResult[Any]]]) -> None:
+    def __init__(self, execute: Callable[..., Awaitable[Sequence[Row]]]) -> None:
         self._execute = execute
 
     async def get(self, article_id: int) -> WorkingCopy:
-        row = (await self._execute(BY_ARTICLE, {"id": article_id})).one_or_none()
+        row = first(await self._execute(BY_ARTICLE, {"id": article_id}))
         if row is None:
             raise WorkingCopyNotFound
         return WorkingCopy(
@@ -48,5 +52,5 @@ class DatabaseWorkingCopies:
         await self._execute(SAVE, row | manuscript_row(copy.manuscript) | rendition_row(copy.rendition))
 
     async def remove(self, article_id: int) -> None:
-        if not (await self._execute(REMOVE, {"id": article_id})).rowcount:
+        if not await self._execute(REMOVE, {"id": article_id}):
             raise WorkingCopyNotFound

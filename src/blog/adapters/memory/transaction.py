@@ -231,16 +231,18 @@ class MemoryReplies:
 
     async def claim(self, request: RequestKey, *, since: datetime) -> Reply | None:
         key = key_of(request)
-        if key in self._store.claims:
-            raise StillRunning
-        self._store.claims.add(key)
-        self._claimed.add(key)
+        claimed = key not in self._store.claims
+        if claimed:
+            self._store.claims.add(key)
+            self._claimed.add(key)
         # As they were committed: nothing is waited for until there is something to do.
         tables = self._store.tables
         if request.caller not in tables.users:
             raise InvalidToken
         kept = tables.replies.get(key)
         if kept is None or kept.at < since:
+            if not claimed:
+                raise StillRunning
             return None
         if kept.fingerprint != request.fingerprint:
             raise KeyReused
