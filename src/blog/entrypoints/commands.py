@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from alembic.util import CommandError
+from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]
 from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
@@ -77,7 +78,7 @@ def run(command: str, **arguments: object) -> int:
         reason = _reason(error.__cause__ or error)
     except BlogError as error:
         reason = f"{str(error).rstrip('.')}."
-    except DBAPIError as error:
+    except (DBAPIError, PostgresError) as error:
         reason = _reason(error)
     except BrokenPipeError:
         # Whoever reads has enough.
@@ -91,11 +92,11 @@ def run(command: str, **arguments: object) -> int:
 
 def _reason(error: BaseException) -> str:
     """Why PostgreSQL could not be had, and what helps."""
-    if isinstance(error, DBAPIError) and error.orig:
-        said = error.orig.__cause__ or error.orig
-        if sqlstate := getattr(error.orig, "sqlstate", None):
-            remedy = next(remedy for code, remedy in REMEDIES.items() if str(sqlstate).startswith(code))
-            return f"PostgreSQL refuses ({said}). {remedy}"
+    said = error.orig.__cause__ or error.orig if isinstance(error, DBAPIError) and error.orig else error
+    if code := getattr(said, "sqlstate", None):
+        remedy = next(remedy for known, remedy in REMEDIES.items() if code.startswith(known))
+        return f"PostgreSQL refuses ({said}). {remedy}"
+    if isinstance(said, InterfaceError):
         return f"PostgreSQL cannot be used like this ({said}). Correct DATABASE_URL."
     if isinstance(error, socket.gaierror):
         return f"PostgreSQL's host cannot be found ({error.strerror}). Correct the host in DATABASE_URL."

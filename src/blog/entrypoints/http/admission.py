@@ -10,21 +10,20 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from enum import Enum
+from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Request
-from litestar.connection import ASGIConnection
 from litestar.exceptions import ClientException, HTTPException
-from litestar.handlers import BaseRouteHandler
 
 from blog.application.authenticating import Authenticating
 from blog.application.ports import RequestKey
 from blog.application.queries import AccountView
 from blog.domain.tags import Tags
 from blog.domain.users import InvalidToken
-from blog.entrypoints.http.contract import JSON, OPEN, Body, Contract, MediaType, Query
+from blog.entrypoints.http.contract import JSON, Body, Contract, MediaType, Query
 from blog.entrypoints.http.problems import FieldError, InvalidRequest, NotSignedIn
 
 MAX_BODY = 4 * 1024 * 1024
@@ -48,14 +47,13 @@ Fields = TypeVar("Fields", bound=msgspec.Struct)
 
 
 class Admission:
-    """The guard in front of every handler."""
+    """What is in front of every handler."""
 
     def __init__(self, authenticating: Callable[[], Authenticating], *, require_if_match: bool) -> None:
         self._authenticating, self._require_if_match = authenticating, require_if_match
 
-    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    async def __call__(self, connection: Request[Any, Any, Any], terms: Contract) -> None:
         """Raises `InvalidToken`, `NotSignedIn`, what a body that cannot be read raises, and `InvalidRequest`."""
-        terms: Contract = handler.opt.get("contract", OPEN)
         scope = connection.scope
         scope["user"] = await self._identify(connection, terms)
         if terms.signed_in and scope["user"] is None:
@@ -72,7 +70,7 @@ class Admission:
         if "idempotency-key" in connection.headers and scope.get("method") == "POST":
             scope["state"]["request_key"] = await _read_key(connection, terms)
 
-    def _read_if_match(self, connection: ASGIConnection[Any, Any, Any, Any]) -> frozenset[str] | None:
+    def _read_if_match(self, connection: Request[Any, Any, Any]) -> frozenset[str] | None:
         """The editions that a change may be made to; None for any.
 
         They are the first part of entity tags (RFC 9110, section 13.1.1). That a proxy has weakened a tag, because
@@ -91,7 +89,7 @@ class Admission:
             raise ClientException('If-Match is not a list of entity tags, such as "7-0123456789ab.4711".')
         return frozenset(tag.partition(".")[0] for tag in re.findall(r'"([^"]*)"', tags))
 
-    async def _identify(self, connection: ASGIConnection[Any, Any, Any, Any], terms: Contract) -> AccountView | None:
+    async def _identify(self, connection: Request[Any, Any, Any], terms: Contract) -> AccountView | None:
         authorization = connection.headers.get("authorization")
         if authorization is None:
             return None
@@ -141,9 +139,8 @@ def request_key(request: Request[Any, Any, Any]) -> RequestKey | None:
     return key
 
 
-async def _read_key(connection: ASGIConnection[Any, Any, Any, Any], terms: Contract) -> RequestKey:
+async def _read_key(connection: Request[Any, Any, Any], terms: Contract) -> RequestKey:
     """The header Idempotency-Key (draft-ietf-httpapi-idempotency-key-header), with quotes or without."""
-    assert isinstance(connection, Request)  # noqa: S101 - a route that takes it is an HTTP route
     if not terms.once:
         raise ClientException("This address takes no Idempotency-Key: leave it out.")
     given = connection.headers.getall("idempotency-key")
@@ -161,6 +158,8 @@ async def _read_key(connection: ASGIConnection[Any, Any, Any, Any], terms: Contr
 
 
 def _read_query(raw: bytes, model: type[Query], errors: list[FieldError]) -> Query | None:
+    if not raw and not any(this.required for this in _fields(model)):
+        return model()
     return _convert(
         model,
         _read_pairs(raw, errors, _parameter),
@@ -172,9 +171,8 @@ def _read_query(raw: bytes, model: type[Query], errors: list[FieldError]) -> Que
 
 
 async def _read_body(
-    connection: ASGIConnection[Any, Any, Any, Any], model: type[Body], media_type: MediaType, errors: list[FieldError]
+    connection: Request[Any, Any, Any], model: type[Body], media_type: MediaType, errors: list[FieldError]
 ) -> Body | None:
-    assert isinstance(connection, Request)  # noqa: S101 - a route with a body is an HTTP route
     _check_media_type(connection, media_type)
     raw = await _raw_body(connection)
     try:
@@ -230,6 +228,11 @@ def _read_pairs(raw: bytes, errors: list[FieldError], place: Callable[[str, str]
     return {name: value for name, value in pairs if counts[name] == 1}
 
 
+@cache
+def _fields(model: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(model)
+
+
 def _convert(
     model: type[Fields],
     given: dict[str, Any],
@@ -242,7 +245,7 @@ def _convert(
     """The fields of the model, each by itself, so that no error hides another."""
     values: dict[str, Any] = {}
     told = {error.pointer or error.parameter for error in errors}
-    known = msgspec.structs.fields(model)
+    known = _fields(model)
     for this in known:
         name = this.encode_name
         if name in given:

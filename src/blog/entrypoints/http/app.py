@@ -6,13 +6,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from inspect import isawaitable, signature
+from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
-from litestar import Litestar, Response, route
-from litestar.di import Provide
+from litestar import Litestar, Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 
 from blog.container import Container, close
@@ -33,6 +33,7 @@ from blog.entrypoints.http import (
     users,
     working_copies,
 )
+from blog.entrypoints.http.contract import OPEN, Contract
 from blog.entrypoints.http.edge import ASGIApp, edge
 from blog.entrypoints.http.problems import HANDLERS, allowed
 from blog.entrypoints.http.replies import once
@@ -44,12 +45,6 @@ STOP_SECONDS = 30
 
 HOLD_SECONDS = 0.1
 """How long after a worker's loop has begun it surely serves."""
-
-PARTS = (
-    *("accounts", "article_queries", "authenticating", "now", "previewing", "publishing", "readiness", "remembering"),
-    *("revising", "reworking", "user_queries"),
-)
-
 
 ROUTES = (
     users.register,
@@ -86,6 +81,10 @@ ROUTES = (
 )
 
 
+Parts = Mapping[str, Callable[[Request[Any, Any, Any]], Any]]
+"""What handlers may name, and how it is had for a request."""
+
+
 def build(container: Container) -> ASGIApp:
     """The blog over HTTP, as an ASGI application."""
     settings = container.settings()
@@ -101,29 +100,30 @@ def build(container: Container) -> ASGIApp:
         finally:
             await close(container)
 
+    admit = admission.Admission(container.authenticating, require_if_match=settings.require_if_match)
+    parts: Parts = {
+        **{name: _part(provider) for name, provider in container.providers.items()},
+        **{
+            reader.__name__: reader
+            for reader in (
+                admission.account,
+                admission.actor,
+                admission.viewer,
+                admission.payload,
+                admission.parameters,
+                admission.expected,
+                admission.request_key,
+            )
+        },
+        "once": lambda request: once(admission.request_key(request), container.remembering()),
+        "request": lambda request: request,
+        "site": lambda _: site,
+        "turns": lambda _: turns,
+    }
     return edge(
         represent(
             Litestar(
-                route_handlers=[*_options(handlers), *handlers],
-                dependencies={
-                    **{name: _part(getattr(container, name)) for name in PARTS},
-                    "turns": _part(lambda: turns),
-                    "site": _part(lambda: site),
-                    **{
-                        reader.__name__: Provide(reader, sync_to_thread=False)
-                        for reader in (
-                            admission.account,
-                            admission.actor,
-                            admission.viewer,
-                            admission.payload,
-                            admission.parameters,
-                            admission.expected,
-                            admission.request_key,
-                            once,
-                        )
-                    },
-                },
-                guards=[admission.Admission(container.authenticating, require_if_match=settings.require_if_match)],
+                route_handlers=[*_options(handlers), *(bound(handler, admit, parts) for handler in handlers)],
                 exception_handlers=HANDLERS,
                 request_max_body_size=admission.MAX_BODY,
                 openapi_config=None,
@@ -193,8 +193,40 @@ def _leave_with(parent: int | None) -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
-def _part(provider: Callable[[], object]) -> Provide:
-    def give() -> Any:  # noqa: ANN401
-        return provider()
+def bound(handler: HTTPRouteHandler, admit: admission.Admission, parts: Parts) -> HTTPRouteHandler:
+    """The same route, whose handler is given what it names.
 
-    return Provide(give, sync_to_thread=False)
+    A word of the path is named as there, or by a dependency that reads it; anything else is a part. Litestar's own
+    injection would start a task for each of them, which takes longer than the statement of a read.
+    """
+    terms: Contract = handler.opt.get("contract", OPEN)
+    dependencies: Mapping[str, Any] = handler.dependencies or {}
+
+    def reader(name: str) -> Callable[[Request[Any, Any, Any]], Any]:
+        if (read := dependencies.get(name)) is not None:
+            return given(read)
+        return parts.get(name) or (lambda request: request.path_params[name])
+
+    def given(call: Callable[..., Any]) -> Callable[[Request[Any, Any, Any]], Any]:
+        readers = [(name, reader(name)) for name in signature(call).parameters]
+        return lambda request: call(**{name: read(request) for name, read in readers})
+
+    handle = given(handler.fn)
+
+    async def answer(request: Request[Any, Any, Any]) -> Any:  # noqa: ANN401
+        await admit(request, terms)
+        answered = handle(request)
+        return await answered if isawaitable(answered) else answered
+
+    answer.__annotations__["return"] = get_type_hints(handler.fn)["return"]
+    made = HTTPRouteHandler(
+        list(handler.paths),
+        http_method=list(handler.http_methods),
+        status_code=handler.status_code,
+        opt=handler.opt,
+    )
+    return made(answer)
+
+
+def _part(provider: Callable[[], object]) -> Callable[[Request[Any, Any, Any]], Any]:
+    return lambda _: provider()

@@ -2,20 +2,18 @@
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, delete, get, patch, post
-from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, SkipValidation
 
 from blog.application.ports import Clock, Reply, TransactionFactory
 from blog.application.publishing import Publishing
-from blog.application.queries import ArticleQueries, ArticleView, AuthorView
+from blog.application.queries import ArticleQueries, ArticleView
 from blog.domain.articles import (
     PUBLICATION,
     AltText,
@@ -26,7 +24,6 @@ from blog.domain.articles import (
     Language,
     Note,
     NotTheAuthor,
-    Status,
     Summary,
     Title,
     WebAddress,
@@ -38,7 +35,15 @@ from blog.domain.tags import Tags
 from blog.entrypoints.formats import atom
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.contract import JSON, Body, Contract, Path
-from blog.entrypoints.http.listing import Listing, Moment, Selection, cursor_links, links
+from blog.entrypoints.http.listing import (
+    ArticleReply,
+    Listing,
+    Moment,
+    PartialArticle,
+    Selection,
+    cursor_links,
+    links,
+)
 from blog.entrypoints.http.problems import FieldError, InvalidRequest
 from blog.entrypoints.http.replies import Once, reply, respond
 
@@ -99,50 +104,6 @@ def given(body: Body) -> Any:  # noqa: ANN401
     return {name: value for name, value in msgspec.structs.asdict(body).items() if value is not msgspec.UNSET}
 
 
-class ArticleReply(msgspec.Struct, kw_only=True):
-    """An article. Times are UTC, to the microsecond."""
-
-    id: int
-    title: str
-    content: Annotated[str, msgspec.Meta(description="Markdown.")]
-    published: bool
-    author_id: int
-    created_at: datetime
-    updated_at: datetime
-    slug: str
-    summary: str
-    tags: Sequence[str]
-    status: Status
-    published_at: Annotated[datetime | None, msgspec.Meta(description="When it was first there for everybody.")]
-    publish_at: Annotated[datetime | None, msgspec.Meta(description="For its author alone, as the next one.")]
-    unpublish_at: datetime | None
-    version: int
-    edition: Annotated[str, msgspec.Meta(description="Names the version; in quotes, it is good for If-Match.")]
-    reading_minutes: int
-    word_count: int
-    cover_image_url: str | None
-    cover_image_alt: str | None
-    canonical_url: str | None
-    featured: bool
-    language: str | None
-    author: AuthorView | msgspec.UnsetType = msgspec.UNSET
-    content_html: Annotated[str, msgspec.Meta(description="Safe to show.")] | msgspec.UnsetType = msgspec.UNSET
-    highlight: Annotated[str, msgspec.Meta(description="What a search found, as HTML.")] | msgspec.UnsetType = (
-        msgspec.UNSET
-    )
-
-
-if TYPE_CHECKING:
-    PartialArticle = ArticleReply
-else:
-    PartialArticle = msgspec.defstruct(
-        "PartialArticle",
-        [(this.name, this.type | msgspec.UnsetType, msgspec.UNSET) for this in msgspec.structs.fields(ArticleReply)],
-        namespace={"__doc__": "Those fields of an article that were asked for."},
-        kw_only=True,
-    )
-
-
 class ArticlePath(Path):
     """Which article."""
 
@@ -155,14 +116,14 @@ class ArticleOrSlugPath(Path):
     article_id: Annotated[str, msgspec.Meta(max_length=100, description="The `id` or the `slug` of an article.")]
 
 
-def article_number(article_id: FromPath[str]) -> int:
+def article_number(article_id: str) -> int:
     """The number in the path; whatever is none names no article. An id fits in 64 bits."""
     if not re.fullmatch(r"[0-9]{1,18}", article_id):
         raise ArticleNotFound
     return int(article_id)
 
 
-def article_number_or_slug(article_id: FromPath[str]) -> int | Slug:
+def article_number_or_slug(article_id: str) -> int | Slug:
     """The number or the slug in the path; what is neither names no article."""
     if article_id.isdecimal():
         return article_number(article_id)
@@ -189,7 +150,7 @@ class Turns:
         self._turns.release()
 
 
-ARTICLE = {"article": Provide(article_number, sync_to_thread=False)}
+ARTICLE = {"article": article_number}
 
 
 ALL = Selection()
@@ -217,11 +178,11 @@ def last_modified(article: ArticleView, now: datetime) -> dict[str, str]:
     ),
 )
 async def list_articles(
-    parameters: NamedDependency[SkipValidation[Listing]],
-    viewer: NamedDependency[int | None],
-    article_queries: NamedDependency[SkipValidation[ArticleQueries]],
-    turns: NamedDependency[SkipValidation[Turns]],
-    site: NamedDependency[SkipValidation[Site]],
+    parameters: Listing,
+    viewer: int | None,
+    article_queries: ArticleQueries,
+    turns: Turns,
+    site: Site,
     request: Request[Any, Any, Any],
 ) -> Response[bytes]:
     """The published articles and your own, whatever their status, the newest first.
@@ -259,7 +220,7 @@ async def list_articles(
 @get(
     "/articles/{article_id:str}",
     tags=["articles"],
-    dependencies={"which": Provide(article_number_or_slug, sync_to_thread=False)},
+    dependencies={"which": article_number_or_slug},
     contract=Contract(
         path=ArticleOrSlugPath,
         query=Selection,
@@ -270,11 +231,11 @@ async def list_articles(
     ),
 )
 async def show_article(
-    which: NamedDependency[SkipValidation[int | Slug]],
-    parameters: NamedDependency[SkipValidation[Selection]],
-    viewer: NamedDependency[int | None],
-    article_queries: NamedDependency[SkipValidation[ArticleQueries]],
-    now: NamedDependency[SkipValidation[Clock]],
+    which: int | Slug,
+    parameters: Selection,
+    viewer: int | None,
+    article_queries: ArticleQueries,
+    now: Clock,
 ) -> Response[bytes]:
     """One article, by its id or its slug.
 
@@ -290,10 +251,10 @@ async def show_article(
     contract=Contract(body=NewArticle, reply=ArticleReply, signed_in=True, once=True, headers=("Location", "ETag")),
 )
 async def write_article(
-    payload: NamedDependency[SkipValidation[NewArticle]],
-    actor: NamedDependency[int],
-    publishing: NamedDependency[SkipValidation[Publishing]],
-    once: NamedDependency[SkipValidation[Once]],
+    payload: NewArticle,
+    actor: int,
+    publishing: Publishing,
+    once: Once,
 ) -> Response[bytes]:
     """Write an article, as a draft unless told otherwise.
 
@@ -324,11 +285,11 @@ async def write_article(
     ),
 )
 async def edit_article(
-    article: NamedDependency[int],
-    payload: NamedDependency[SkipValidation[ArticleChanges]],
-    actor: NamedDependency[int],
-    expected: NamedDependency[SkipValidation[frozenset[str] | None]],
-    publishing: NamedDependency[SkipValidation[Publishing]],
+    article: int,
+    payload: ArticleChanges,
+    actor: int,
+    expected: frozenset[str] | None,
+    publishing: Publishing,
 ) -> Response[bytes]:
     """Change an article of yours.
 
@@ -352,10 +313,10 @@ async def edit_article(
     ),
 )
 async def delete_article(
-    article: NamedDependency[int],
-    actor: NamedDependency[int],
-    expected: NamedDependency[SkipValidation[frozenset[str] | None]],
-    publishing: NamedDependency[SkipValidation[Publishing]],
+    article: int,
+    actor: int,
+    expected: frozenset[str] | None,
+    publishing: Publishing,
 ) -> None:
     """Delete an article of yours, and all its revisions.
 
@@ -379,10 +340,10 @@ async def delete_article(
     ),
 )
 async def archive_article(
-    article: NamedDependency[int],
-    actor: NamedDependency[int],
-    expected: NamedDependency[SkipValidation[frozenset[str] | None]],
-    publishing: NamedDependency[SkipValidation[Publishing]],
+    article: int,
+    actor: int,
+    expected: frozenset[str] | None,
+    publishing: Publishing,
 ) -> Response[bytes]:
     """Put an article of yours away.
 

@@ -4,8 +4,6 @@ from typing import Annotated, ClassVar, Literal, Self
 
 import msgspec
 from litestar import Response, post
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
 from blog.application.authenticating import Authenticating
 from blog.domain.text import check_text
@@ -57,8 +55,8 @@ class Token(msgspec.Struct, kw_only=True):
     ),
 )
 async def log_in(
-    payload: NamedDependency[SkipValidation[LoginForm]],
-    authenticating: NamedDependency[SkipValidation[Authenticating]],
+    payload: LoginForm,
+    authenticating: Authenticating,
 ) -> Response[Token]:
     """Exchange a username and a password for an access token.
 

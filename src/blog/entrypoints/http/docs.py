@@ -5,7 +5,6 @@ from pathlib import Path
 
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
-from litestar.params import FromPath
 
 FOLDER = Path(__file__).with_name("swagger_ui")
 MEDIA_TYPES = {
@@ -34,7 +33,7 @@ def show_docs() -> Response[bytes]:
 
 
 @get("/docs/{name:str}", sync_to_thread=False)
-def show_docs_file(name: FromPath[str]) -> Response[bytes]:
+def show_docs_file(name: str) -> Response[bytes]:
     """What the page consists of."""
     return show_file(name)
 

@@ -4,8 +4,6 @@ from typing import Literal
 
 import msgspec
 from litestar import get
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
 from blog.application.ports import Readiness
 
@@ -23,7 +21,7 @@ async def show_live() -> Health:
 
 
 @get("/health/ready", tags=["health"])
-async def show_ready(readiness: NamedDependency[SkipValidation[Readiness]]) -> Health:
+async def show_ready(readiness: Readiness) -> Health:
     """Answers once the database does and has every migration."""
     await readiness.check()
     return Health()

@@ -1,14 +1,16 @@
 """Which articles, in what order, which page of them, and what of each: the parameters of a list, and its links."""
 
 import base64
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal, Self
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from litestar import Request
 
-from blog.application.queries import ArticleFilter, ArticlePage, ArticleView, Include, Order, Place, Sort
+from blog.application.queries import ArticleFilter, ArticlePage, ArticleView, AuthorView, Include, Order, Place, Sort
 from blog.domain.articles import Language, Status, utc_of
 from blog.domain.errors import Invalid
 from blog.domain.searches import SearchWords
@@ -25,8 +27,54 @@ Direction = Literal["after", "before"]
 FIELDS = tuple(this.name for this in msgspec.inspect.type_info(ArticleView).fields if this.required)  # type: ignore[attr-defined]
 """What is always shown of an article, unless fewer fields are asked for."""
 
+_ALWAYS = attrgetter(*FIELDS)
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+
+
+class ArticleReply(msgspec.Struct):
+    """An article. Times are UTC, to the microsecond."""
+
+    id: int
+    title: str
+    content: Annotated[str, msgspec.Meta(description="Markdown.")]
+    published: bool
+    author_id: int
+    created_at: datetime
+    updated_at: datetime
+    slug: str
+    summary: str
+    tags: Sequence[str]
+    status: Status
+    published_at: Annotated[datetime | None, msgspec.Meta(description="When it was first there for everybody.")]
+    publish_at: Annotated[datetime | None, msgspec.Meta(description="For its author alone, as the next one.")]
+    unpublish_at: datetime | None
+    version: int
+    edition: Annotated[str, msgspec.Meta(description="Names the version; in quotes, it is good for If-Match.")]
+    reading_minutes: int
+    word_count: int
+    cover_image_url: str | None
+    cover_image_alt: str | None
+    canonical_url: str | None
+    featured: bool
+    language: str | None
+    author: AuthorView | msgspec.UnsetType = msgspec.UNSET
+    content_html: Annotated[str, msgspec.Meta(description="Safe to show.")] | msgspec.UnsetType = msgspec.UNSET
+    highlight: Annotated[str, msgspec.Meta(description="What a search found, as HTML.")] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
+
+
+if TYPE_CHECKING:
+    PartialArticle = ArticleReply
+else:
+    PartialArticle = msgspec.defstruct(
+        "PartialArticle",
+        [(this.name, this.type | msgspec.UnsetType, msgspec.UNSET) for this in msgspec.structs.fields(ArticleReply)],
+        namespace={"__doc__": "Those fields of an article that were asked for."},
+        kw_only=True,
+    )
 
 
 class Names(tuple[str, ...]):
@@ -127,11 +175,14 @@ class Selection(Query):
         """What is asked for beside what is always there."""
         return frozenset() if self.include is msgspec.UNSET else frozenset(map(Include, self.include))
 
-    def shown(self, article: ArticleView) -> dict[str, Any]:
+    def shown(self, article: ArticleView) -> "ArticleReply | PartialArticle":
         """The article as it is asked for."""
-        names = FIELDS if self.fields is msgspec.UNSET else self.fields
-        shown = {name: getattr(article, name) for name in (*names, *sorted(self.included))}
-        return shown if article.highlight is None else shown | {"highlight": article.highlight}
+        included: dict[str, Any] = {name: getattr(article, name) for name in self.included}
+        if article.highlight is not None:
+            included["highlight"] = article.highlight
+        if self.fields is msgspec.UNSET:
+            return ArticleReply(*_ALWAYS(article), **included)
+        return PartialArticle(**{name: getattr(article, name) for name in self.fields}, **included)
 
 
 class Listing(Selection):

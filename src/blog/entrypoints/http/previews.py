@@ -7,16 +7,14 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, delete, get, post
-from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, SkipValidation
 
 from blog.application.previewing import Previewing
 from blog.domain.articles import ArticleNotFound, NotTheAuthor
 from blog.domain.previews import Preview, Previewed, PreviewNotFound
 from blog.domain.working_copies import WorkingCopyNotFound
-from blog.entrypoints.http.articles import ARTICLE, ArticlePath, ArticleReply
+from blog.entrypoints.http.articles import ARTICLE, ArticlePath
 from blog.entrypoints.http.contract import JSON, Body, Contract, Query
-from blog.entrypoints.http.listing import IncludeList, Selection
+from blog.entrypoints.http.listing import ArticleReply, IncludeList, Selection
 
 DAY = 24 * 60 * 60
 
@@ -60,7 +58,7 @@ class PreviewToken(Query):
     token: Annotated[str, msgspec.Meta(max_length=1000, description="The token of the link.")]
 
 
-def preview_number(preview_id: FromPath[str]) -> int:
+def preview_number(preview_id: str) -> int:
     """The number in the path; whatever is none names no preview."""
     if not re.fullmatch(r"[0-9]{1,18}", preview_id):
         raise PreviewNotFound
@@ -84,10 +82,10 @@ WITH_HTML = Selection(include=IncludeList("content_html"))
     ),
 )
 async def issue_preview(
-    article: NamedDependency[int],
-    payload: NamedDependency[SkipValidation[NewPreview]],
-    actor: NamedDependency[int],
-    previewing: NamedDependency[SkipValidation[Previewing]],
+    article: int,
+    payload: NewPreview,
+    actor: int,
+    previewing: Previewing,
 ) -> Response[IssuedPreviewReply]:
     """Make a link that shows an article of yours, or its working copy, to whoever has it."""
     lifetime = timedelta(seconds=payload.expires_in)
@@ -103,9 +101,9 @@ async def issue_preview(
     contract=Contract(path=ArticlePath, signed_in=True, problems=PROBLEMS),
 )
 async def list_previews(
-    article: NamedDependency[int],
-    actor: NamedDependency[int],
-    previewing: NamedDependency[SkipValidation[Previewing]],
+    article: int,
+    actor: int,
+    previewing: Previewing,
 ) -> Sequence[PreviewReply]:
     """The previews of an article of yours that have not expired, the newest first."""
     return [PreviewReply(**_shown(preview)) for preview in await previewing.list(actor=actor, article=article)]
@@ -114,14 +112,14 @@ async def list_previews(
 @delete(
     "/articles/{article_id:str}/previews/{preview_id:str}",
     tags=["previews"],
-    dependencies=ARTICLE | {"preview": Provide(preview_number, sync_to_thread=False)},
+    dependencies=ARTICLE | {"preview": preview_number},
     contract=Contract(path=PreviewPath, signed_in=True, problems=(*PROBLEMS, PreviewNotFound)),
 )
 async def revoke_preview(
-    article: NamedDependency[int],
-    preview: NamedDependency[int],
-    actor: NamedDependency[int],
-    previewing: NamedDependency[SkipValidation[Previewing]],
+    article: int,
+    preview: int,
+    actor: int,
+    previewing: Previewing,
 ) -> None:
     """Take a link back."""
     await previewing.revoke(actor=actor, article=article, preview=preview)
@@ -135,8 +133,8 @@ async def revoke_preview(
     ),
 )
 async def show_preview(
-    parameters: NamedDependency[SkipValidation[PreviewToken]],
-    previewing: NamedDependency[SkipValidation[Previewing]],
+    parameters: PreviewToken,
+    previewing: Previewing,
 ) -> Response[bytes]:
     """What a link shows, as it stands, with its HTML."""
     article = await previewing.show(parameters.token)

@@ -6,8 +6,6 @@ from typing import Any
 
 import msgspec
 from litestar import Response
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
 from blog.application.ports import Reply, RequestKey, TransactionFactory
 from blog.application.remembering import Remembering
@@ -33,8 +31,8 @@ def respond(answer: Reply) -> Response[bytes]:
 
 
 def once(
-    request_key: NamedDependency[RequestKey | None],
-    remembering: NamedDependency[SkipValidation[Remembering]],
+    request_key: RequestKey | None,
+    remembering: Remembering,
 ) -> Any:  # noqa: ANN401 - an `Once`, which Litestar would want to validate
     """Does some work once for each `Idempotency-Key`, or each time where the request has none."""
 

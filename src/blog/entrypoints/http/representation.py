@@ -70,7 +70,7 @@ async def _finish(request: Mapping[bytes, bytes], start: Message, body: bytes) -
     known = b"authorization" in request
     headers.setdefault(b"cache-control", b"private, no-cache" if known else b"public, no-cache")
     if start["status"] == 200 and b"no-store" not in headers[b"cache-control"]:
-        etag = headers.setdefault(b"etag", f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'.encode())
+        etag = headers.setdefault(b"etag", f'"{hashlib.sha256(body).hexdigest()[:24]}"'.encode())
         if known_as := _known_as(request, etag, headers.get(b"last-modified")):
             start["status"], body = 304, b""
             headers[b"etag"] = known_as

@@ -8,17 +8,15 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, SkipValidation
 
 from blog.application.ports import Reply, TransactionFactory
 from blog.application.queries import plain
 from blog.application.revising import Revising
 from blog.domain.articles import ArticleNotFound, EditedMeanwhile, NotTheAuthor
 from blog.domain.revisions import Change, RevisionNotFound
-from blog.entrypoints.http.articles import ARTICLE, ArticlePath, ArticleReply, article_reply
+from blog.entrypoints.http.articles import ARTICLE, ArticlePath, article_reply
 from blog.entrypoints.http.contract import JSON, Contract, Query
-from blog.entrypoints.http.listing import links
+from blog.entrypoints.http.listing import ArticleReply, links
 from blog.entrypoints.http.replies import Once
 
 Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1, description="The number of a version.")]
@@ -73,14 +71,14 @@ class RevisionPath(ArticlePath):
     version: Version
 
 
-def version_number(version: FromPath[str]) -> int:
+def version_number(version: str) -> int:
     """The number in the path; whatever is none names no version."""
     if not re.fullmatch(r"[0-9]{1,9}", version):
         raise RevisionNotFound
     return int(version)
 
 
-REVISION = ARTICLE | {"number": Provide(version_number, sync_to_thread=False)}
+REVISION = ARTICLE | {"number": version_number}
 PROBLEMS = (NotTheAuthor, ArticleNotFound)
 
 
@@ -98,10 +96,10 @@ PROBLEMS = (NotTheAuthor, ArticleNotFound)
     ),
 )
 async def list_revisions(
-    article: NamedDependency[int],
-    parameters: NamedDependency[SkipValidation[RevisionPage]],
-    actor: NamedDependency[int],
-    revising: NamedDependency[SkipValidation[Revising]],
+    article: int,
+    parameters: RevisionPage,
+    actor: int,
+    revising: Revising,
     request: Request[Any, Any, Any],
 ) -> Response[bytes]:
     """What was done to an article of yours, the newest first."""
@@ -119,10 +117,10 @@ async def list_revisions(
     contract=Contract(path=RevisionPath, signed_in=True, problems=(*PROBLEMS, RevisionNotFound)),
 )
 async def show_revision(
-    article: NamedDependency[int],
-    number: NamedDependency[int],
-    actor: NamedDependency[int],
-    revising: NamedDependency[SkipValidation[Revising]],
+    article: int,
+    number: int,
+    actor: int,
+    revising: Revising,
 ) -> RevisionReply:
     """What an article of yours was."""
     revision = await revising.read(actor=actor, article=article, version=number)
@@ -136,11 +134,11 @@ async def show_revision(
     contract=Contract(path=RevisionPath, query=Against, signed_in=True, problems=(*PROBLEMS, RevisionNotFound)),
 )
 async def compare_revisions(
-    article: NamedDependency[int],
-    number: NamedDependency[int],
-    parameters: NamedDependency[SkipValidation[Against]],
-    actor: NamedDependency[int],
-    revising: NamedDependency[SkipValidation[Revising]],
+    article: int,
+    number: int,
+    parameters: Against,
+    actor: int,
+    revising: Revising,
 ) -> Comparison:
     """What a version of an article of yours changed against another."""
     diff = await revising.compare(actor=actor, article=article, version=number, against=parameters.against)
@@ -163,12 +161,12 @@ async def compare_revisions(
     ),
 )
 async def restore_revision(
-    article: NamedDependency[int],
-    number: NamedDependency[int],
-    actor: NamedDependency[int],
-    expected: NamedDependency[SkipValidation[frozenset[str] | None]],
-    revising: NamedDependency[SkipValidation[Revising]],
-    once: NamedDependency[SkipValidation[Once]],
+    article: int,
+    number: int,
+    actor: int,
+    expected: frozenset[str] | None,
+    revising: Revising,
+    once: Once,
 ) -> Response[bytes]:
     """Make the text of an article of yours what it was in a version before.
 

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, get
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
 from blog.application.queries import ArticleQueries
 from blog.domain.articles import ArticleNotFound
@@ -35,10 +33,10 @@ class SitemapPage(Query):
     contract=Contract(query=SitemapPage, media_types=(sitemaps.MEDIA_TYPE,), problems=(ArticleNotFound,)),
 )
 async def show_sitemap(
-    parameters: NamedDependency[SkipValidation[SitemapPage]],
-    article_queries: NamedDependency[SkipValidation[ArticleQueries]],
-    site: NamedDependency[SkipValidation[Site]],
-    turns: NamedDependency[SkipValidation[Turns]],
+    parameters: SitemapPage,
+    article_queries: ArticleQueries,
+    site: Site,
+    turns: Turns,
 ) -> Response[bytes]:
     """Where all articles are that anybody may read.
 
@@ -65,6 +63,6 @@ def _reply(content: bytes) -> Response[bytes]:
 
 
 @get("/robots.txt", tags=["feeds"], sync_to_thread=False, contract=Contract(media_types=("text/plain",)))
-def show_robots(site: NamedDependency[SkipValidation[Site]]) -> Response[bytes]:
+def show_robots(site: Site) -> Response[bytes]:
     """What robots may read: everything but previews."""
     return Response(sitemaps.robots(site), media_type="text/plain")

@@ -4,8 +4,6 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, get
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
 from blog.application.queries import ArticleQueries, TagView
 from blog.entrypoints.http.contract import JSON, Contract, Query
@@ -20,9 +18,9 @@ class TagPage(Query):
 
 @get("/tags", tags=["articles"], contract=Contract(query=TagPage, reply=list[TagView]))
 async def list_tags(
-    parameters: NamedDependency[SkipValidation[TagPage]],
-    viewer: NamedDependency[int | None],
-    article_queries: NamedDependency[SkipValidation[ArticleQueries]],
+    parameters: TagPage,
+    viewer: int | None,
+    article_queries: ArticleQueries,
 ) -> Response[bytes]:
     """The tags of the articles that you may read, the most frequent first."""
     tags = await article_queries.tags(viewer=viewer, skip=parameters.skip, limit=parameters.limit)

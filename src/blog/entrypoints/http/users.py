@@ -1,8 +1,6 @@
 """Users."""
 
 from litestar import Response, delete, get, post
-from litestar.di import NamedDependency
-from litestar.params import FromPath, SkipValidation
 
 from blog.application.accounts import Accounts
 from blog.application.queries import AccountView, ProfileView, UserQueries
@@ -45,9 +43,7 @@ class Farewell(Body):
     tags=["users"],
     contract=Contract(body=Registration, headers=("Location",), problems=(EmailTaken, UsernameTaken)),
 )
-async def register(
-    payload: NamedDependency[SkipValidation[Registration]], accounts: NamedDependency[SkipValidation[Accounts]]
-) -> Response[AccountView]:
+async def register(payload: Registration, accounts: Accounts) -> Response[AccountView]:
     """Register an account.
 
     Names and addresses that differ in case alone are the same.
@@ -57,7 +53,7 @@ async def register(
 
 
 @get("/users/me", tags=["users"], contract=Contract(signed_in=True))
-async def show_me(account: NamedDependency[SkipValidation[AccountView]]) -> AccountView:
+async def show_me(account: AccountView) -> AccountView:
     """Your own account."""
     return account
 
@@ -68,9 +64,9 @@ async def show_me(account: NamedDependency[SkipValidation[AccountView]]) -> Acco
     contract=Contract(body=Farewell, signed_in=True, problems=(WrongPassword,)),
 )
 async def delete_me(
-    payload: NamedDependency[SkipValidation[Farewell]],
-    actor: NamedDependency[int],
-    accounts: NamedDependency[SkipValidation[Accounts]],
+    payload: Farewell,
+    actor: int,
+    accounts: Accounts,
 ) -> None:
     """Delete your account and every article it wrote.
 
@@ -80,9 +76,7 @@ async def delete_me(
 
 
 @get("/users/{username:str}", tags=["users"], contract=Contract(path=UserPath, problems=(UserNotFound,)))
-async def show_profile(
-    username: FromPath[str], user_queries: NamedDependency[SkipValidation[UserQueries]]
-) -> ProfileView:
+async def show_profile(username: str, user_queries: UserQueries) -> ProfileView:
     """A public profile."""
     try:
         name = Username(username)

@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import msgspec
 from litestar import Response, delete, get, patch, post
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
 from blog.application.ports import Reply, TransactionFactory
 from blog.application.queries import WorkingCopyView
@@ -15,13 +13,13 @@ from blog.domain.working_copies import WorkingCopyNotFound
 from blog.entrypoints.http.articles import (
     ARTICLE,
     ArticlePath,
-    ArticleReply,
     LongContent,
     TextFields,
     article_reply,
     given,
 )
 from blog.entrypoints.http.contract import Contract
+from blog.entrypoints.http.listing import ArticleReply
 from blog.entrypoints.http.replies import Once, reply, respond
 
 
@@ -48,9 +46,9 @@ PROBLEMS = (NotTheAuthor, ArticleNotFound)
     ),
 )
 async def show_working_copy(
-    article: NamedDependency[int],
-    actor: NamedDependency[int],
-    reworking: NamedDependency[SkipValidation[Reworking]],
+    article: int,
+    actor: int,
+    reworking: Reworking,
 ) -> Response[bytes]:
     """The working copy of an article of yours."""
     return respond(_reply(await reworking.show(actor=actor, article=article)))
@@ -71,11 +69,11 @@ async def show_working_copy(
     ),
 )
 async def save_working_copy(
-    article: NamedDependency[int],
-    payload: NamedDependency[SkipValidation[WorkingCopyChanges]],
-    actor: NamedDependency[int],
-    expected: NamedDependency[SkipValidation[frozenset[str] | None]],
-    reworking: NamedDependency[SkipValidation[Reworking]],
+    article: int,
+    payload: WorkingCopyChanges,
+    actor: int,
+    expected: frozenset[str] | None,
+    reworking: Reworking,
 ) -> Response[bytes]:
     """Change the working copy of an article of yours, and nothing that readers see.
 
@@ -96,10 +94,10 @@ async def save_working_copy(
     ),
 )
 async def discard_working_copy(
-    article: NamedDependency[int],
-    actor: NamedDependency[int],
-    expected: NamedDependency[SkipValidation[frozenset[str] | None]],
-    reworking: NamedDependency[SkipValidation[Reworking]],
+    article: int,
+    actor: int,
+    expected: frozenset[str] | None,
+    reworking: Reworking,
 ) -> None:
     """Forget the working copy of an article of yours."""
     await reworking.discard(actor=actor, article=article, expected=expected)
@@ -121,11 +119,11 @@ async def discard_working_copy(
     ),
 )
 async def publish_working_copy(
-    article: NamedDependency[int],
-    actor: NamedDependency[int],
-    expected: NamedDependency[SkipValidation[frozenset[str] | None]],
-    reworking: NamedDependency[SkipValidation[Reworking]],
-    once: NamedDependency[SkipValidation[Once]],
+    article: int,
+    actor: int,
+    expected: frozenset[str] | None,
+    reworking: Reworking,
+    once: Once,
 ) -> Response[bytes]:
     """Put the working copy in the place of the article's text.
 
