@@ -23,14 +23,14 @@ _ITS = (
 )
 # Held until the transaction ends, and asked for without waiting.
 CLAIM = select(func.pg_try_advisory_xact_lock(bindparam("lock")))
-# Of a caller who is there, and stays until the transaction ends: somebody who leaves takes the account first and then
-# its articles, and so does this one.
 GIVEN = (
     select(replies)
     .select_from(users.outerjoin(replies, and_(*_ITS, replies.c.at >= bindparam("since"))))
     .where(users.c.id == bindparam("caller"))
-    .with_for_update(read=True, key_share=True, of=users)
 )
+# Of a caller who stays until the transaction ends: somebody who leaves takes the account first and then its articles,
+# and so does this one.
+GIVEN_AND_STAYING = GIVEN.with_for_update(read=True, key_share=True, of=users)
 _NEW = insert_or(replies)
 KEEP = _NEW.on_conflict_do_update(
     index_elements=[replies.c.caller, replies.c.route, replies.c.key],
@@ -56,7 +56,8 @@ class DatabaseReplies:
     async def claim(self, request: RequestKey, *, since: datetime) -> Reply | None:
         claimed = (await self._execute(CLAIM, {"lock": lock_of(request)}))[0][0]
         # By itself, so that it sees what was committed before the claim was had.
-        row = first(await self._execute(GIVEN, {**key_of(request), "since": since}))
+        statement = GIVEN_AND_STAYING if claimed else GIVEN
+        row = first(await self._execute(statement, {**key_of(request), "since": since}))
         if row is None:
             raise InvalidToken
         if row.key is None:
