@@ -78,8 +78,7 @@ async def until(check: Callable[[], Awaitable[Any]]) -> None:
 
 def lent(database: Database) -> int:
     """How many connections somebody has."""
-    pool = database._pool
-    return pool.get_size() - pool.get_idle_size() if pool else 0
+    return len(database.connections) - len(database._free)
 
 
 async def nothing_is_lost(database: Database, elsewhere: Elsewhere, *, connections: int = CONNECTIONS) -> None:

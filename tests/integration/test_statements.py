@@ -44,9 +44,10 @@ class Wire:
 
     async def during(self, work: Awaitable[object]) -> str:
         """What some work took."""
+        await asyncio.sleep(0)  # The driver tells a moment later.
         self.said.clear()
         await work
-        await asyncio.sleep(0)  # The driver tells a moment later.
+        await asyncio.sleep(0)
         return " ".join(self.said)
 
 

@@ -189,7 +189,7 @@ async def test_connections_that_ended_while_nobody_used_them(
         assert len(gone) == CONNECTIONS
 
     async def news_has_arrived() -> bool:
-        return all(holder._con is None for holder in database._pool._holders)
+        return all(connection.is_closed() for connection in database.connections)
 
     await elsewhere.ask(f"SELECT count(pg_terminate_backend(pid)) {OURS}")
     await until(news_has_arrived)

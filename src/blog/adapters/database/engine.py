@@ -6,8 +6,8 @@ Statements are written with SQLAlchemy, compiled once each, and run by asyncpg, 
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -79,29 +79,27 @@ def prepare(statement: Executable, given: Mapping[str, Any]) -> tuple[str, list[
 
 
 class Database:
-    """A pool of connections to one PostgreSQL.
+    """Connections to one PostgreSQL, at most `pool_size`, of which the one that was used last is used next.
 
     `timeout` is the most seconds that connecting, waiting for a free connection or a statement may take, each.
     `prepared` is whether statements are kept prepared from one transaction to the next, as poolers that hand each
     transaction another connection do not bear.
+
+    The pool is not asyncpg's, which takes twice as long over lending a connection as it takes to read an article.
     """
 
     def __init__(self, url: URL, *, pool_size: int, timeout: float, prepared: bool = True) -> None:
         _, address = DIALECT.create_connect_args(url)  # type: ignore[no-untyped-call]
         milliseconds = str(int(timeout * 1000))
         self.size, self._timeout, self._prepared = pool_size, timeout, prepared
-        self._pool: Any = None
+        self._turns = asyncio.Semaphore(pool_size)
+        self.connections: set[Connection] = set()
+        self._free: list[Connection] = []
         self._settings = address | {
-            "min_size": 0,
-            "max_size": pool_size,
             "timeout": timeout,
             # The server's deadline comes first; this one is for a server that has gone silent.
             "command_timeout": timeout + 1,
             "record_class": Row,
-            "init": _listen,
-            # A transaction leaves nothing on its connection, and to ask for that is another round trip.
-            "reset": _leave,
-            "max_inactive_connection_lifetime": 0,
             **({} if prepared else {"statement_cache_size": 0}),
             "server_settings": {
                 "application_name": "blog",
@@ -120,59 +118,82 @@ class Database:
         Without a transaction around it, it is one round trip.
         """
         sql, arguments = prepare(statement, parameters)
-        connection = await self.acquire()
-        try:
+        async with self.connect() as connection:
             with naming_errors():
                 # What is prepared for this time alone must not be run on another connection.
                 async with nullcontext() if self._prepared else connection.transaction(readonly=True):
                     rows: Sequence[Row] = await connection.fetch(sql, *arguments)
                 return rows
-        finally:
-            await self.release(connection)
 
-    @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Connection]:
-        """A connection of asyncpg, to be given back as it was. Raises `Unavailable`."""
-        connection = await self.acquire()
-        try:
-            yield connection
-        finally:
-            await self.release(connection)
+    def connect(self) -> "Lent":
+        """A connection of asyncpg for a while: `async with`. Raises `Unavailable`."""
+        return Lent(self)
 
     async def acquire(self) -> Connection:
         """A connection, which has to be released. Raises `Unavailable`."""
         with naming_errors():
-            if self._pool is None:
-                # Here, because a pool belongs to an event loop. It connects when somebody needs it to.
-                self._pool = await asyncpg.create_pool(**self._settings)
-            # One that is there is had at once, and a deadline would cost more than it.
-            return await self._pool.acquire(timeout=None if self._pool.get_idle_size() else self._timeout)
+            if self._turns.locked():
+                async with asyncio.timeout(self._timeout):
+                    await self._turns.acquire()
+            else:
+                await self._turns.acquire()
+            try:
+                while self._free:
+                    if not (connection := self._free.pop()).is_closed():
+                        return connection
+                    self.connections.discard(connection)
+                connection = await asyncpg.connect(**self._settings)
+            except BaseException:
+                self._turns.release()
+                raise
+            self.connections.add(connection)
+            if log.isEnabledFor(logging.DEBUG):
+                # Of each statement, and not of what is in it.
+                connection.add_query_logger(lambda said: log.debug("%s", said.query))
+            return connection
 
-    async def release(self, connection: Connection) -> None:
-        """Give a connection back; one that is broken is replaced."""
-        with naming_errors():
-            await connection._holder._pool.release(connection, timeout=self._timeout)
+    def release(self, connection: Connection, *, broken: bool = False) -> None:
+        """Give a connection back. One that is broken, or in the middle of something, is not used again."""
+        if connection not in self.connections:  # It was lent before `close`.
+            connection.terminate()
+            return
+        if broken or connection.is_closed() or connection.is_in_transaction():
+            connection.terminate()
+            self.connections.discard(connection)
+        else:
+            self._free.append(connection)
+        self._turns.release()
 
     async def close(self) -> None:
         """Close every connection, once it is given back, and soon in any case."""
-        pool, self._pool = self._pool, None
-        if pool is None:
-            return
         try:
             async with asyncio.timeout(self._timeout):
-                await pool.close()
-        except TimeoutError:
-            pool.terminate()
+                for _ in range(self.size):
+                    await self._turns.acquire()
+                for connection in self.connections:
+                    await connection.close()
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            for connection in self.connections:
+                connection.terminate()
+        self._turns, self.connections, self._free = asyncio.Semaphore(self.size), set(), []
 
 
-async def _leave(_: Connection) -> None:
-    """Leave a connection as it is."""
+class Lent:
+    """A connection for a while."""
 
+    __slots__ = ("_connection", "_database")
 
-async def _listen(connection: Connection) -> None:
-    """Have the log hear of each statement, where it wants to: not of what is in it."""
-    if log.isEnabledFor(logging.DEBUG):
-        connection.add_query_logger(lambda said: log.debug("%s", said.query))
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> Connection:
+        self._connection = await self._database.acquire()
+        return self._connection
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Whoever is cancelled, or has waited for too long, may leave a statement behind that is still running.
+        broken = kind is not None and (issubclass(kind, Unavailable) or not issubclass(kind, Exception))
+        self._database.release(self._connection, broken=broken)
 
 
 @contextmanager

@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import Executable
 
 from blog.adapters.database.articles import DatabaseArticles
@@ -39,7 +37,7 @@ class DatabaseTransaction:
             with naming_errors():
                 await self._connection.execute("BEGIN")
         except BaseException:
-            await self._give_back(broken=True)
+            self._database.release(self._connection, broken=True)
             raise
         return self
 
@@ -65,13 +63,7 @@ class DatabaseTransaction:
                 await self._connection.execute("COMMIT" if keep else "ROLLBACK")
             broken = False
         finally:
-            await self._give_back(broken=broken)
-
-    async def _give_back(self, *, broken: bool) -> None:
-        if broken:
-            with suppress(asyncpg.InterfaceError):  # One that is closed has gone back by itself.
-                self._connection.terminate()
-        await self._database.release(self._connection)
+            self._database.release(self._connection, broken=broken)
 
     async def execute(self, statement: Executable, parameters: dict[str, Any] | None = None) -> Sequence[Row]:
         """The rows of one statement of the transaction. Raises `Unavailable`."""
