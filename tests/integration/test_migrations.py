@@ -47,6 +47,7 @@ LANDED = {
     "0001": "1dfa5da96ac08f74825d3ea8b69e243810cd1673b5d364071411d3245db51f70",
     "0002": "ce7583da87bb6910f4aed23b1cd0bffa40956da031fc0b271c732afc5700b734",
     "0003": "87113acf89663aa917ffd0d14ea02a15088972a67bf2b09b7d23ff3e94ea8891",
+    "0004": "53e540725009e107a86988430a71baa1036f64c62fbeca3252974434d4bddbb0",
 }
 
 # Rows for each revision, over which the later ones are applied: at least one in every table that it makes.
@@ -284,10 +285,11 @@ async def test_taking_it_back_shows_nothing_that_is_hidden(empty: URL) -> None:
 
 
 async def test_they_make_what_the_code_knows(migrated: URL, empty: URL) -> None:
-    # What searching reads is a function's.
-    reading = SCRIPTS.get_revision("0003").module
+    # What searching reads is a function's, and so is where an article is out.
+    reading, slugs = (SCRIPTS.get_revision(revision).module for revision in ("0003", "0004"))
     await execute(empty, "CREATE EXTENSION pg_trgm", reading.CONFIGURATION, reading.VECTOR)
     await run(empty, metadata.create_all)
+    await execute(empty, slugs.SLUG)
     assert await schema_of(migrated) == await schema_of(empty)
 
 
