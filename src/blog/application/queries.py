@@ -4,7 +4,7 @@
 moment, which the adapters know.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
@@ -64,48 +64,52 @@ class ArticleView:
 
     @classmethod
     def of(cls, article: Article, *, viewer: int | None, at: datetime, **included: Any) -> Self:  # noqa: ANN401
-        return cls.seen(columns(article) | included, viewer=viewer, at=at)
+        kept = columns(article)
+        return cls.seen([kept[name] for name in SEEN], viewer=viewer, at=at, **included)
 
     @classmethod
-    def seen(cls, kept: Mapping[str, Any], *, viewer: int | None, at: datetime) -> Self:
-        """What somebody sees at some moment of an article that is kept as `columns` says, with what is included.
+    def seen(
+        cls,
+        kept: Iterable[Any],
+        *,
+        viewer: int | None,
+        at: datetime,
+        author: AuthorView | None = None,
+        content_html: str | None = None,
+        highlight: str | None = None,
+    ) -> Self:
+        """What somebody sees at some moment of an article of which `kept` are the parts that `SEEN` names.
 
         Whether it is visible at all was decided before. When it will be hidden again is for its author alone. `slug`
         is that under which it is out, if it is.
         """
-        author_id, published_at, summary = kept["author_id"], kept["published_at"], kept["summary"]
-        publish_at, unpublish_at = kept["publish_at"], kept["unpublish_at"]
+        # By their places: a page has a hundred of them, and their names would take longer than everything else.
+        # fmt: off
+        (
+            number, title, content, author_id, created_at, updated_at, slug, summary, excerpt, tags,
+            publish_at, unpublish_at, published_at, version, edition, word_count,
+            cover_image_url, cover_image_alt, canonical_url, featured, language,
+        ) = kept
         status = Status.at(at, publish_at=publish_at, unpublish_at=unpublish_at)
         own = viewer == author_id
-        # By their places: a page has a hundred of them, and their names would take longer than everything else.
         return cls(
-            kept["id"],
-            kept["title"],
-            kept["content"],
-            status is Status.PUBLISHED,
-            author_id,
-            kept["created_at"],
-            kept["updated_at"],
-            kept["slug"],
-            kept["excerpt"] if summary is None else summary,
-            kept["tags"],
-            status,
+            number, title, content, status is Status.PUBLISHED, author_id, created_at, updated_at, slug,
+            excerpt if summary is None else summary, tags, status,
             published_at if published_at is not None and published_at <= at else None,
-            publish_at if own else None,
-            unpublish_at if own else None,
-            kept["version"],
-            kept["edition"],
-            reading_minutes(kept["word_count"]),
-            kept["word_count"],
-            kept["cover_image_url"],
-            kept["cover_image_alt"],
-            kept["canonical_url"],
-            kept["featured"],
-            kept["language"],
-            kept.get("author"),
-            kept.get("content_html"),
-            kept.get("highlight"),
+            publish_at if own else None, unpublish_at if own else None,
+            version, edition, reading_minutes(word_count), word_count,
+            cover_image_url, cover_image_alt, canonical_url, featured, language,
+            author, content_html, highlight,
         )
+        # fmt: on
+
+
+SEEN = (
+    *("id", "title", "content", "author_id", "created_at", "updated_at", "slug", "summary", "excerpt", "tags"),
+    *("publish_at", "unpublish_at", "published_at", "version", "edition", "word_count"),
+    *("cover_image_url", "cover_image_alt", "canonical_url", "featured", "language"),
+)
+"""Of what is kept of an article (`columns`), what a view of it is made of, in this order."""
 
 
 def plain(manuscript: Manuscript) -> dict[str, Any]:

@@ -41,6 +41,7 @@ from blog.application.ports import Clock
 from blog.application.queries import (
     ANY,
     NEWEST_FIRST,
+    SEEN,
     AccountView,
     AddressView,
     ArticleFilter,
@@ -60,8 +61,7 @@ from blog.domain.slugs import Slug
 from blog.domain.users import Username, UserNotFound
 
 # What a view does not hold is not read.
-HIDDEN = ("content_html", "tag_keys", "text_version", "search")
-ARTICLE = [SLUG if column is articles.c.slug else column for column in articles.c if column.name not in HIDDEN]
+ARTICLE = [SLUG if name == "slug" else articles.c[name] for name in SEEN]
 INCLUDED = {
     Include.AUTHOR: users.c.username.label("author_name"),
     Include.CONTENT_HTML: articles.c.content_html,
@@ -251,7 +251,7 @@ class DatabaseArticleQueries:
         statement = one(by_slug=by_slug, known=viewer is not None, include=frozenset(include))
         given = {"slug": which, "number": which.mark or 0} if isinstance(which, Slug) else {"id": which}
         for row in await self._database.read(statement, {"viewer": viewer, "at": at, **given}):
-            view = view_of(row, viewer, at)
+            view = view_of(row, viewer, at, include)
             if not by_slug or view.slug == which:
                 return view
             if row.owned:
@@ -298,7 +298,8 @@ class DatabaseArticleQueries:
             rows = await self._database.read(statement, {**given, **keys, "skip": skip})
             if rows or not filter.words or skip or place:
                 break
-        views = [view_of(row, viewer, at) for row in rows[:limit]]
+        included = (*include, *(["highlight"] if filter.words else []))
+        views = [view_of(row, viewer, at, included) for row in rows[:limit]]
         total = (await self._database.read(counting, given))[0][0] if count else None
         return ArticlePage(
             articles=views if after or not before else views[::-1], more=len(rows) > limit, total=total
@@ -320,16 +321,20 @@ class DatabaseArticleQueries:
     async def previewed(self, preview_id: int) -> ArticleView:
         at = self._now()
         for row in await self._database.read(PREVIEWED, {"id": preview_id, "at": at}):
-            return view_of(row, None, at)
+            return view_of(row, None, at, [Include.CONTENT_HTML])
         raise PreviewNotFound
 
 
-def view_of(row: Row, viewer: int | None, at: datetime) -> ArticleView:
+def view_of(row: Row, viewer: int | None, at: datetime, included: Collection[str] = ()) -> ArticleView:
     """A row as somebody sees it, with what was included."""
-    if username := row.get("author_name"):
-        author = AuthorView(id=row["author_id"], username=username)
-        return ArticleView.seen({**row, "author": author}, viewer=viewer, at=at)
-    return ArticleView.seen(row, viewer=viewer, at=at)
+    kept = row[: len(SEEN)]
+    if not included:
+        return ArticleView.seen(kept, viewer=viewer, at=at)
+    parts: dict[str, Any] = {
+        name: AuthorView(id=row["author_id"], username=row["author_name"]) if name == Include.AUTHOR else row[name]
+        for name in included
+    }
+    return ArticleView.seen(kept, viewer=viewer, at=at, **parts)
 
 
 class DatabaseUserQueries:
