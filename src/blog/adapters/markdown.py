@@ -2,8 +2,10 @@
 
 import asyncio
 import re
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from html import unescape
 from urllib.parse import unquote
 
@@ -75,6 +77,10 @@ FOOTNOTE = re.compile(
 )
 
 
+_sections: ContextVar[dict[str, str]] = ContextVar("sections")
+"""Of what is being cleaned: the names of its headings, by the fragments that lead to them."""
+
+
 class TooMuchToRender(Unavailable):
     sentence = "Too many articles are being rendered at the moment. Try again shortly."
 
@@ -91,30 +97,58 @@ class RustMarkdown:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="markdown")
 
     async def render(self, content: Content) -> Rendition:
-        loop, begun = asyncio.get_running_loop(), asyncio.Event()
+        begun: list[float] = []
 
         def work() -> Rendition:
-            loop.call_soon_threadsafe(begun.set)
+            begun.append(time.monotonic())
             return rendition_of(content)
 
-        rendering = loop.run_in_executor(self._executor, work)
+        asked = time.monotonic()
+        rendering = asyncio.get_running_loop().run_in_executor(self._executor, work)
         try:
-            async with asyncio.timeout(self._waiting):
-                await begun.wait()
-        except TimeoutError:
-            raise TooMuchToRender from None
+            # To be told when it begins would take longer than most renderings: it is looked after now and then.
+            while True:
+                now = time.monotonic()
+                late = (begun[0] + self._seconds if begun else asked + self._waiting) - now
+                if late <= 0:
+                    raise TooHardToRender if begun else TooMuchToRender
+                done, _ = await asyncio.wait([rendering], timeout=min(late, self._seconds))
+                if done:
+                    return rendering.result()
         finally:
-            if not begun.is_set():
-                rendering.cancel()
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await rendering
-        except TimeoutError:
-            raise TooHardToRender from None
+            rendering.cancel()
 
     def close(self) -> None:
         """Let what is being rendered finish, and take nothing more."""
         self._executor.shutdown(cancel_futures=True)
+
+
+def _kept(tag: str, name: str, value: str) -> str | None:
+    """What becomes of an attribute that may be there."""
+    if name == "id":
+        return value if value.startswith(OUR_NAMES) else f"section-{value}"
+    if tag == "a" and name == "href" and value.startswith("#") and not value[1:].startswith(OUR_NAMES):
+        fragment = unquote(value[1:])
+        if fragment in ("", "top"):  # That is the beginning of the page.
+            return value
+        return f"#{_sections.get().get(fragment.lower(), f'section-{fragment}')}"
+    if tag == "code" and name == "class":
+        language = LANGUAGE.match(value)
+        return language[0] if language else None
+    return value
+
+
+# Made once: to make one takes longer than to clean an article.
+CLEANER = nh3.Cleaner(
+    tags=TAGS,
+    attributes=ATTRIBUTES,
+    tag_attribute_values=VALUES,
+    allowed_classes=CLASSES,
+    url_schemes={"http", "https", "mailto"},
+    link_rel="nofollow noopener noreferrer",
+    attribute_filter=_kept,
+)
+WITHOUT_TAGS = nh3.Cleaner(tags=set())
 
 
 def rendition_of(content: str) -> Rendition:
@@ -122,34 +156,12 @@ def rendition_of(content: str) -> Rendition:
     unsafe, sections = with_sections(with_footnotes(CELL.sub(r'<\1 align="\2">', markup(content))))
     check_work(unsafe)
 
-    def kept(tag: str, name: str, value: str) -> str | None:
-        """What becomes of an attribute that may be there."""
-        if name == "id":
-            return value if value.startswith(OUR_NAMES) else f"section-{value}"
-        if tag == "a" and name == "href" and value.startswith("#") and not value[1:].startswith(OUR_NAMES):
-            fragment = unquote(value[1:])
-            if fragment in ("", "top"):  # That is the beginning of the page.
-                return value
-            return f"#{sections.get(fragment.lower(), f'section-{fragment}')}"
-        if tag == "code" and name == "class":
-            language = LANGUAGE.match(value)
-            return language[0] if language else None
-        return value
-
-    html = nh3.clean(
-        unsafe,
-        tags=TAGS,
-        attributes=ATTRIBUTES,
-        tag_attribute_values=VALUES,
-        allowed_classes=CLASSES,
-        url_schemes={"http", "https", "mailto"},
-        link_rel="nofollow noopener noreferrer",
-        attribute_filter=kept,
-    )
+    _sections.set(sections)
+    html = CLEANER.clean(unsafe)
     if len(html) > LONGEST:
         raise TooHardToRender
     # The end of a block is a space between words.
-    return Rendition.of(html=html, text=unescape(nh3.clean(BLOCK.sub(" <", html), tags=set())))
+    return Rendition.of(html=html, text=unescape(WITHOUT_TAGS.clean(BLOCK.sub(" <", html))))
 
 
 def markup(content: str) -> str:

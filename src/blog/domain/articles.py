@@ -148,14 +148,14 @@ class Status(StrEnum):
     PUBLISHED = "published"
     ARCHIVED = "archived"
 
-    @classmethod
-    def at(cls, moment: datetime, *, publish_at: datetime | None, unpublish_at: datetime | None) -> Self:
+    @staticmethod
+    def at(moment: datetime, *, publish_at: datetime | None, unpublish_at: datetime | None) -> "Status":
         """It is published from `publish_at` to `unpublish_at`, as far as they are set."""
         if unpublish_at is not None and unpublish_at <= moment:
-            return cls("archived")
+            return Status.ARCHIVED
         if publish_at is None:
-            return cls("draft")
-        return cls("scheduled" if publish_at > moment else "published")
+            return Status.DRAFT
+        return Status.SCHEDULED if publish_at > moment else Status.PUBLISHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,11 +253,15 @@ class Rendition:
         return cls(html=html, excerpt=excerpt, word_count=count_words(text))
 
 
+CHARACTER = r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+"""What is a word by itself, in scripts that put no space between words."""
+
+WORD_OR_CHARACTER = rf"{CHARACTER}|[^\W{CHARACTER[1:-1]}]+"
+
+
 def count_words(text: str) -> int:
     """How many words there are; each character counts as one in scripts that put no space between words."""
-    return len(
-        re.findall(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+", text)
-    )
+    return len(re.findall(WORD_OR_CHARACTER if re.search(CHARACTER, text) else r"\w+", text))
 
 
 def reading_minutes(word_count: int) -> int:
