@@ -161,7 +161,7 @@ class Service:
     def complaints(self) -> str:
         """All that it has written to standard error since it was last started, but for the log of requests."""
         lines = self._err.read_text(encoding="utf-8").splitlines()
-        return "\n".join(line for line in lines if '"level": "info"' not in line)
+        return "\n".join(line for line in lines if '"level":"info"' not in line)
 
     def status(self, path: str) -> int | None:
         """The status that a GET is answered with, over a connection of its own; None where nobody answers."""

@@ -24,6 +24,7 @@ def handlers() -> Iterator[None]:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     yield
     root.handlers[:] = before
+    logs.access_log.stream = None
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
 
@@ -31,9 +32,15 @@ def handlers() -> Iterator[None]:
 Captured = pytest.CaptureFixture[str]
 
 
+def said(capsys: Captured) -> str:
+    """What is to be read on standard error, with what would be written at the end of this turn of the loop."""
+    logs.access_log.flush()
+    return capsys.readouterr().err
+
+
 def records(capsys: Captured) -> list[dict[str, Any]]:
     """What was logged as JSON: each line must be a whole record."""
-    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    return [json.loads(line) for line in said(capsys).splitlines()]
 
 
 async def test_a_request_is_one_line_with_its_id_and_none_of_its_secrets(
@@ -49,7 +56,7 @@ async def test_a_request_is_one_line_with_its_id_and_none_of_its_secrets(
         json={"title": "A title", "content": "Content to be kept out"},
         headers={"Authorization": f"Bearer {token}"},
     )
-    logged = capsys.readouterr().err
+    logged = said(capsys)
     lines = [json.loads(line) for line in logged.splitlines()]
     assert [(line["event"], line["status"]) for line in lines] == [
         ("POST /users", 201),
@@ -91,7 +98,7 @@ async def test_a_line_break_in_an_input_stays_in_its_line(
     logs.configure(log_format=log_format, debug=False)
     await client.get("/articles/1%0A2026-01-01%20[error]%20forged%1B[2J")
     logging.getLogger("blog").warning("a name: %s", "ada\nforged\x1b[2J\x9b")
-    logged = capsys.readouterr().err
+    logged = said(capsys)
     assert len(logged.splitlines()) == 2
     assert "\x1b[2J" not in logged
     assert "\x9b" not in logged
@@ -100,7 +107,7 @@ async def test_a_line_break_in_an_input_stays_in_its_line(
 async def test_looking_at_health_is_no_news(client: httpx.AsyncClient, capsys: Captured) -> None:
     logs.configure(log_format="json", debug=False)
     await client.get("/health/live")
-    assert capsys.readouterr().err == ""
+    assert said(capsys) == ""
 
 
 def test_auto_is_for_machines_where_there_is_no_terminal(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +117,7 @@ def test_auto_is_for_machines_where_there_is_no_terminal(capsys: Captured, monke
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     logs.configure(log_format="auto", debug=False)
     logging.getLogger("blog").info("to a person")
-    logged = capsys.readouterr().err
+    logged = said(capsys)
     assert "to a person" in logged
     assert not logged.startswith("{")
 

@@ -67,7 +67,7 @@ class Admission:
             raise InvalidRequest(errors)
         if terms.if_match:
             scope["state"]["expected"] = self._read_if_match(connection)
-        if "idempotency-key" in connection.headers and scope.get("method") == "POST":
+        if scope.get("method") == "POST" and "idempotency-key" in connection.headers:
             scope["state"]["request_key"] = await _read_key(connection, terms)
 
     def _read_if_match(self, connection: Request[Any, Any, Any]) -> frozenset[str] | None:
@@ -90,10 +90,10 @@ class Admission:
         return frozenset(tag.partition(".")[0] for tag in re.findall(r'"([^"]*)"', tags))
 
     async def _identify(self, connection: Request[Any, Any, Any], terms: Contract) -> AccountView | None:
-        authorization = connection.headers.get("authorization")
+        authorization = dict(connection.scope["headers"]).get(b"authorization")
         if authorization is None:
             return None
-        scheme, _, token = authorization.partition(" ")
+        scheme, _, token = authorization.decode("latin-1").partition(" ")
         if scheme.lower() == "basic" and terms.client_may_authenticate:
             return None
         if scheme.lower() != "bearer":

@@ -1,6 +1,7 @@
 """The application: routes, the parts they need, and the way in and out that all of them share."""
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -161,6 +162,9 @@ def from_environment() -> ASGIApp:
     if parent := multiprocessing.parent_process():
         _leave_with(parent.pid)
     app = build(Container(settings=settings))
+    # What is there by now stays, and need not be looked at again for garbage.
+    gc.collect()
+    gc.freeze()
 
     async def worker(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401
         if scope["type"] == "lifespan":

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, delete, get, patch, post
+from litestar import Request, delete, get, patch, post
 
 from blog.application.ports import Clock, Reply, TransactionFactory
 from blog.application.publishing import Publishing
@@ -45,7 +45,7 @@ from blog.entrypoints.http.listing import (
     links,
 )
 from blog.entrypoints.http.problems import FieldError, InvalidRequest
-from blog.entrypoints.http.replies import Once, reply, respond
+from blog.entrypoints.http.replies import Answer, Once, reply, respond
 
 
 class LongContent(Content):
@@ -184,7 +184,7 @@ async def list_articles(
     turns: Turns,
     site: Site,
     request: Request[Any, Any, Any],
-) -> Response[bytes]:
+) -> Answer:
     """The published articles and your own, whatever their status, the newest first.
 
     All that is given narrows them down. `Link` leads to the pages before and after this one, where there are any, and
@@ -214,7 +214,7 @@ async def list_articles(
     headers["Link"] = f"{headers['Link']}, {feed}" if headers else feed
     if page.total is not None:
         headers["X-Total-Count"] = str(page.total)
-    return Response(content, media_type=JSON, headers=headers)
+    return Answer(content, media_type=JSON, headers=headers)
 
 
 @get(
@@ -236,7 +236,7 @@ async def show_article(
     viewer: int | None,
     article_queries: ArticleQueries,
     now: Clock,
-) -> Response[bytes]:
+) -> Answer:
     """One article, by its id or its slug.
 
     Nobody but its author finds one that is not published. A slug that the article had before leads to where it is.
@@ -255,7 +255,7 @@ async def write_article(
     actor: int,
     publishing: Publishing,
     once: Once,
-) -> Response[bytes]:
+) -> Answer:
     """Write an article, as a draft unless told otherwise.
 
     Published at once (`published`), or from some moment on (`publish_at`), which may be past: an article that was out
@@ -290,7 +290,7 @@ async def edit_article(
     actor: int,
     expected: frozenset[str] | None,
     publishing: Publishing,
-) -> Response[bytes]:
+) -> Answer:
     """Change an article of yours.
 
     What is not sent stays as it is. With `If-Match`, an article that was changed meanwhile is left alone. A `note`
@@ -344,7 +344,7 @@ async def archive_article(
     actor: int,
     expected: frozenset[str] | None,
     publishing: Publishing,
-) -> Response[bytes]:
+) -> Answer:
     """Put an article of yours away.
 
     Nobody but you finds it from now on, until you publish it again.

@@ -3,17 +3,19 @@
 from functools import cache
 from pathlib import Path
 
-from litestar import Response, get
+from litestar import get
 from litestar.exceptions import NotFoundException
+
+from blog.entrypoints.http.replies import Answer
 
 FOLDER = Path(__file__).with_name("swagger_ui")
 MEDIA_TYPES = {
-    "index.html": "text/html",
+    "index.html": "text/html; charset=utf-8",
     "favicon-32x32.png": "image/png",
-    "page.css": "text/css",
-    "start.js": "text/javascript",
-    "swagger-ui.css": "text/css",
-    "swagger-ui-bundle.js": "text/javascript",
+    "page.css": "text/css; charset=utf-8",
+    "start.js": "text/javascript; charset=utf-8",
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
 }
 HEADERS = {
     # The page talks to this service and to nobody else, and nobody else talks to it.
@@ -27,22 +29,22 @@ HEADERS = {
 
 
 @get("/docs", sync_to_thread=False)
-def show_docs() -> Response[bytes]:
+def show_docs() -> Answer:
     """The page."""
     return show_file("index.html")
 
 
 @get("/docs/{name:str}", sync_to_thread=False)
-def show_docs_file(name: str) -> Response[bytes]:
+def show_docs_file(name: str) -> Answer:
     """What the page consists of."""
     return show_file(name)
 
 
-def show_file(name: str) -> Response[bytes]:
+def show_file(name: str) -> Answer:
     """A file of the folder, as long as it is a part of the page."""
     if name not in MEDIA_TYPES:
         raise NotFoundException
-    return Response(_content(name), media_type=MEDIA_TYPES[name], headers=HEADERS)
+    return Answer(_content(name), media_type=MEDIA_TYPES[name], headers=HEADERS)
 
 
 @cache

@@ -1,16 +1,14 @@
 """What holds for every exchange, whatever the route."""
 
 import asyncio
-import logging
+import random
 import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
-from uuid import uuid4
-
-from structlog.contextvars import bound_contextvars
 
 from blog.entrypoints.http.cors import CrossOrigin
 from blog.entrypoints.http.forwarded import Forwarded, Network
+from blog.entrypoints.logs import REQUEST_ID, access_log
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -19,8 +17,6 @@ ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 DRAIN_BYTES = 64 * 1024 * 1024
 DRAIN_SECONDS = 10.0
-
-log = logging.getLogger("blog.access")
 
 
 def edge(app: ASGIApp, *, proxies: Collection[Network] = (), origins: Collection[str] = ()) -> ASGIApp:
@@ -35,6 +31,8 @@ def edge(app: ASGIApp, *, proxies: Collection[Network] = (), origins: Collection
     - No reply is to be guessed into another type (`X-Content-Type-Options`).
     """
     forwarded, cross_origin = Forwarded(proxies), CrossOrigin(origins)
+    # Of names, which are no secrets: the operating system need not be asked for each.
+    names = random.Random()  # noqa: S311
 
     async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,7 +43,7 @@ def edge(app: ASGIApp, *, proxies: Collection[Network] = (), origins: Collection
         method, is_head, status = scope["method"], scope["method"] == "HEAD", 500
         if is_head:
             scope["method"] = "GET"
-        request_id = forwarded.apply(scope, headers) or uuid4().hex
+        request_id = forwarded.apply(scope, headers) or f"{names.getrandbits(128):032x}"
         # A client that asked first (Expect: 100-continue) sends nothing until it is told to.
         unread = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
         asked = b"expect" in headers
@@ -84,22 +82,19 @@ def edge(app: ASGIApp, *, proxies: Collection[Network] = (), origins: Collection
                 message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)
 
-        with bound_contextvars(request_id=request_id):
-            try:
-                await app(scope, receiving, sending)
-            finally:
-                # As it came over the wire: what a client put into a path stays encoded.
-                path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-                log.log(
-                    logging.DEBUG if path.startswith("/health/") else logging.INFO,
-                    "%s %s",
-                    method,
-                    path,
-                    extra={
-                        "status": status,
-                        "milliseconds": round((time.perf_counter() - began) * 1000, 1),
-                        "client": scope["client"][0] if scope.get("client") else None,
-                    },
-                )
+        known_as = REQUEST_ID.set(request_id)
+        try:
+            await app(scope, receiving, sending)
+        finally:
+            # As it came over the wire: what a client put into a path stays encoded.
+            path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+            access_log(
+                method,
+                path,
+                status=status,
+                milliseconds=round((time.perf_counter() - began) * 1000, 1),
+                client=scope["client"][0] if scope.get("client") else None,
+            )
+            REQUEST_ID.reset(known_as)
 
     return wrapped

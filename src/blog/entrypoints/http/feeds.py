@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Request, get
 
 from blog.application.queries import ArticleFilter, ArticleQueries, Include, Order, Sort, UserQueries
 from blog.domain.errors import Invalid, NotFound
@@ -20,6 +20,7 @@ from blog.entrypoints.http.articles import Turns
 from blog.entrypoints.http.contract import Contract, Path, Query
 from blog.entrypoints.http.listing import Cursor, around
 from blog.entrypoints.http.problems import SENTENCES, FieldError, InvalidRequest
+from blog.entrypoints.http.replies import Answer
 
 ENTRIES = 20
 """How many are on a page."""
@@ -78,7 +79,7 @@ class FeedPage(Query):
         return cursor
 
 
-FeedOf = Callable[..., Awaitable[Response[bytes]]]
+FeedOf = Callable[..., Awaitable[Answer]]
 """Answers the feed of some articles: its `title`, its address up to the format (`path`), what it is of (`home`)."""
 
 
@@ -94,7 +95,7 @@ def feed_of(
     place = parameters.place
     asked = dict(parse_qsl(request.scope["query_string"].decode()))
 
-    async def answer(wanted: ArticleFilter, *, title: str, path: str, home: str) -> Response[bytes]:
+    async def answer(wanted: ArticleFilter, *, title: str, path: str, home: str) -> Answer:
         def page(cursor: str | None) -> str:
             others = {name: value for name, value in asked.items() if name != "cursor"}
             query = urlencode(others | ({"cursor": cursor} if cursor else {}))
@@ -126,7 +127,7 @@ def feed_of(
             # No Last-Modified: an article that is taken back leaves the others as old as they are, and a reader that
             # goes by dates alone would keep it. The entity tag is of all that is shown.
             content = await asyncio.to_thread(FORMATS[kind], feed)
-            return Response(content, media_type=MEDIA_TYPES[kind])
+            return Answer(content, media_type=MEDIA_TYPES[kind])
 
     return answer
 
@@ -158,7 +159,7 @@ SHOWN = tuple(media_type.partition(";")[0] for media_type in MEDIA_TYPES.values(
         address="/feed.{format}", path=FeedPath, query=FeedPage, media_types=SHOWN, problems=(NoSuchFormat,)
     ),
 )
-async def show_feed(feed: FeedOf, site: Site) -> Response[bytes]:
+async def show_feed(feed: FeedOf, site: Site) -> Answer:
     """The latest articles as a feed.
 
     Twenty on a page; `next` and `previous` lead on (RFC 5005). The `id` of an entry stays what it is, whatever
@@ -184,7 +185,7 @@ async def show_feed_of_author(
     feed: FeedOf,
     site: Site,
     user_queries: UserQueries,
-) -> Response[bytes]:
+) -> Answer:
     """The latest articles of an author as a feed."""
     try:
         name = Username(username)
@@ -216,7 +217,7 @@ async def show_feed_of_tag(
     request: Request[Any, Any, Any],
     feed: FeedOf,
     site: Site,
-) -> Response[bytes]:
+) -> Answer:
     """The latest articles that have a tag as a feed.
 
     It is empty as long as none has, so that whoever waits for the first one finds it there.

@@ -42,6 +42,7 @@ from blog.entrypoints.http.problems import (
     describe,
     status_of,
 )
+from blog.entrypoints.http.replies import Answer
 
 DESCRIPTION = """\
 Users, and articles that are drafts or published.
@@ -200,8 +201,8 @@ def serve(title: str, routes: Iterable[HTTPRouteHandler]) -> HTTPRouteHandler:
     content = msgspec.json.encode(document(title, routes))
 
     @get("/openapi.json", sync_to_thread=False)
-    def show_openapi() -> Response[bytes]:
-        return Response(content, media_type=JSON)
+    def show_openapi() -> Answer:
+        return Answer(content, media_type=JSON)
 
     return show_openapi
 

@@ -15,6 +15,7 @@ from blog.domain.working_copies import WorkingCopyNotFound
 from blog.entrypoints.http.articles import ARTICLE, ArticlePath
 from blog.entrypoints.http.contract import JSON, Body, Contract, Query
 from blog.entrypoints.http.listing import ArticleReply, IncludeList, Selection
+from blog.entrypoints.http.replies import Answer
 
 DAY = 24 * 60 * 60
 
@@ -135,10 +136,10 @@ async def revoke_preview(
 async def show_preview(
     parameters: PreviewToken,
     previewing: Previewing,
-) -> Response[bytes]:
+) -> Answer:
     """What a link shows, as it stands, with its HTML."""
     article = await previewing.show(parameters.token)
-    return Response(msgspec.json.encode(WITH_HTML.shown(article)), media_type=JSON, headers=SECRET)
+    return Answer(msgspec.json.encode(WITH_HTML.shown(article)), media_type=JSON, headers=SECRET)
 
 
 def _shown(preview: Preview) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from msgspec import UNSET, Meta, UnsetType
-from structlog.contextvars import get_contextvars
 
 from blog.application.remembering import KeyReused
 from blog.domain.articles import ArticleMoved, Contradiction, EditedMeanwhile, TooHardToRender
@@ -25,6 +24,7 @@ from blog.domain.errors import (
     Unavailable,
 )
 from blog.domain.users import InvalidToken
+from blog.entrypoints.logs import REQUEST_ID
 
 MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger(__name__)
@@ -191,7 +191,7 @@ def not_understood(_: Request[Any, Any, Any], error: HTTPException) -> Response[
 def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """A fault of ours: nothing to the caller but where to find it in the log."""
     log.error("Unexpected fault in %s", request.scope["path_template"], exc_info=error)
-    request_id = get_contextvars().get("request_id")
+    request_id = REQUEST_ID.get()
     return problem(500, FAULT.format(request_id))
 
 

@@ -5,12 +5,12 @@ HTTP Semantics (RFC 9110): conditional requests in section 13, content codings i
 
 import asyncio
 import gzip
-import hashlib
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import xxhash
 import zstandard
 
 from blog.entrypoints.http.admission import ENTITY_TAG
@@ -70,7 +70,7 @@ async def _finish(request: Mapping[bytes, bytes], start: Message, body: bytes) -
     known = b"authorization" in request
     headers.setdefault(b"cache-control", b"private, no-cache" if known else b"public, no-cache")
     if start["status"] == 200 and b"no-store" not in headers[b"cache-control"]:
-        etag = headers.setdefault(b"etag", f'"{hashlib.sha256(body).hexdigest()[:24]}"'.encode())
+        etag = headers.setdefault(b"etag", f'"{xxhash.xxh3_128_hexdigest(body)}"'.encode())
         if known_as := _known_as(request, etag, headers.get(b"last-modified")):
             start["status"], body = 304, b""
             headers[b"etag"] = known_as

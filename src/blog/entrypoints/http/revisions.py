@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Request, get, post
 
 from blog.application.ports import Reply, TransactionFactory
 from blog.application.queries import plain
@@ -17,7 +17,7 @@ from blog.domain.revisions import Change, RevisionNotFound
 from blog.entrypoints.http.articles import ARTICLE, ArticlePath, article_reply
 from blog.entrypoints.http.contract import JSON, Contract, Query
 from blog.entrypoints.http.listing import ArticleReply, links
-from blog.entrypoints.http.replies import Once
+from blog.entrypoints.http.replies import Answer, Once
 
 Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1, description="The number of a version.")]
 
@@ -101,13 +101,13 @@ async def list_revisions(
     actor: int,
     revising: Revising,
     request: Request[Any, Any, Any],
-) -> Response[bytes]:
+) -> Answer:
     """What was done to an article of yours, the newest first."""
     skip, limit = parameters.skip, parameters.limit
     changes = await revising.changes(actor=actor, article=article, skip=skip, limit=limit + 1)
     content = msgspec.json.encode([ChangeReply(**_change(change)) for change in changes[:limit]])
     headers = links(request, skip=skip, limit=limit, more=len(changes) > limit)
-    return Response(content, media_type=JSON, headers=headers)
+    return Answer(content, media_type=JSON, headers=headers)
 
 
 @get(
@@ -167,7 +167,7 @@ async def restore_revision(
     expected: frozenset[str] | None,
     revising: Revising,
     once: Once,
-) -> Response[bytes]:
+) -> Answer:
     """Make the text of an article of yours what it was in a version before.
 
     That is a new version itself.

@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated
 
 import msgspec
-from litestar import Response, get
+from litestar import get
 
 from blog.application.queries import ArticleQueries
 from blog.domain.articles import ArticleNotFound
@@ -12,6 +12,7 @@ from blog.entrypoints.formats import sitemaps
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.articles import Turns
 from blog.entrypoints.http.contract import Contract, Query
+from blog.entrypoints.http.replies import Answer
 
 URLS = 50_000
 """How many a sitemap may hold (sitemaps.org)."""
@@ -37,7 +38,7 @@ async def show_sitemap(
     article_queries: ArticleQueries,
     site: Site,
     turns: Turns,
-) -> Response[bytes]:
+) -> Answer:
     """Where all articles are that anybody may read.
 
     It is an index of parts where there are too many for one. Nothing is found where there is no article: a sitemap
@@ -58,11 +59,11 @@ async def show_sitemap(
         return _reply(await asyncio.to_thread(sitemaps.write, site, addresses))
 
 
-def _reply(content: bytes) -> Response[bytes]:
-    return Response(content, media_type=f"{sitemaps.MEDIA_TYPE}; charset=utf-8")
+def _reply(content: bytes) -> Answer:
+    return Answer(content, media_type=f"{sitemaps.MEDIA_TYPE}; charset=utf-8")
 
 
 @get("/robots.txt", tags=["feeds"], sync_to_thread=False, contract=Contract(media_types=("text/plain",)))
-def show_robots(site: Site) -> Response[bytes]:
+def show_robots(site: Site) -> Answer:
     """What robots may read: everything but previews."""
-    return Response(sitemaps.robots(site), media_type="text/plain")
+    return Answer(sitemaps.robots(site), media_type="text/plain; charset=utf-8")

@@ -3,10 +3,11 @@
 from typing import Annotated
 
 import msgspec
-from litestar import Response, get
+from litestar import get
 
 from blog.application.queries import ArticleQueries, TagView
 from blog.entrypoints.http.contract import JSON, Contract, Query
+from blog.entrypoints.http.replies import Answer
 
 
 class TagPage(Query):
@@ -21,7 +22,7 @@ async def list_tags(
     parameters: TagPage,
     viewer: int | None,
     article_queries: ArticleQueries,
-) -> Response[bytes]:
+) -> Answer:
     """The tags of the articles that you may read, the most frequent first."""
     tags = await article_queries.tags(viewer=viewer, skip=parameters.skip, limit=parameters.limit)
-    return Response(msgspec.json.encode(tags), media_type=JSON)
+    return Answer(msgspec.json.encode(tags), media_type=JSON)

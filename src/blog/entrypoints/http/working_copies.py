@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import msgspec
-from litestar import Response, delete, get, patch, post
+from litestar import delete, get, patch, post
 
 from blog.application.ports import Reply, TransactionFactory
 from blog.application.queries import WorkingCopyView
@@ -20,7 +20,7 @@ from blog.entrypoints.http.articles import (
 )
 from blog.entrypoints.http.contract import Contract
 from blog.entrypoints.http.listing import ArticleReply
-from blog.entrypoints.http.replies import Once, reply, respond
+from blog.entrypoints.http.replies import Answer, Once, reply, respond
 
 
 class WorkingCopyChanges(TextFields):
@@ -49,7 +49,7 @@ async def show_working_copy(
     article: int,
     actor: int,
     reworking: Reworking,
-) -> Response[bytes]:
+) -> Answer:
     """The working copy of an article of yours."""
     return respond(_reply(await reworking.show(actor=actor, article=article)))
 
@@ -74,7 +74,7 @@ async def save_working_copy(
     actor: int,
     expected: frozenset[str] | None,
     reworking: Reworking,
-) -> Response[bytes]:
+) -> Answer:
     """Change the working copy of an article of yours, and nothing that readers see.
 
     It begins, with the first change, as what the article is.
@@ -124,7 +124,7 @@ async def publish_working_copy(
     expected: frozenset[str] | None,
     reworking: Reworking,
     once: Once,
-) -> Response[bytes]:
+) -> Answer:
     """Put the working copy in the place of the article's text.
 
     Refused where that text was changed since the copy began; discard the copy and begin another. `If-Match` names a
