@@ -34,6 +34,7 @@ examples:
   python -m bench --only article page --rounds 3       two workloads, sooner
   python -m bench --only article --with litestar       beside one service only
   python -m bench --peer ../peer/app.py                beside a service of somebody else's, an `app` in a file
+  pip install --target peer fastapi                    what it imports, if the blog does not: --peer-packages peer
   python -m bench --large                              what reads take at 10,000, 100,000 and 1,000,000 articles
   python -m bench --docs                               and have docs/performance.md show what comes out
 """
@@ -53,6 +54,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--with", nargs="*", choices=SERVICES[1:], metavar="SERVICE", dest="beside", help=some)
     made.add_argument(
         "--peer", type=Path, metavar="FILE", help="a file with another ASGI application, `app`, as peer"
+    )
+    made.add_argument(
+        "--peer-packages",
+        type=Path,
+        metavar="FOLDER",
+        help="what it imports, as `pip install --target FOLDER` puts it there: the product is measured without that",
     )
     made.add_argument("--rounds", type=int, default=5, help="how often each is measured (%(default)s)")
     made.add_argument("--seconds", type=float, default=3, help="for how long each time (%(default)s)")
@@ -88,6 +95,8 @@ def measure(given: argparse.Namespace) -> None:
     load.need(*load.TOOLS)
     if given.peer and not given.peer.is_file():
         raise Failure(f"There is no {given.peer}: name the file of an ASGI application that is called `app`.")
+    if given.peer_packages and not given.peer_packages.is_dir():
+        raise Failure(f"There is no {given.peer_packages}: `pip install --target` makes it.")
     if given.docs and (given.only or given.beside is not None):
         raise Failure("--docs is for a run of everything: leave --only and --with out.")
     large = given.large or bool(given.sizes)
@@ -102,6 +111,7 @@ def measure(given: argparse.Namespace) -> None:
             fill.Databases(stack.enter_context(embedded_postgres(given.data, say=say))),
             folder,
             peer=given.peer.absolute() if given.peer else None,
+            peer_packages=given.peer_packages.absolute() if given.peer_packages else None,
             services=["product", *beside],
             say=say,
             stack=stack,

@@ -82,8 +82,9 @@ class Databases:
         asyncio.run(self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{original}"'))
 
     def drop(self, name: str) -> None:
-        """Be rid of one, whoever uses it."""
-        asyncio.run(self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+        """Be rid of one that no service uses any more."""
+        # Not WITH (FORCE), which is refused while PostgreSQL cleans up in it: this has that stopped.
+        asyncio.run(self.execute(f'DROP DATABASE IF EXISTS "{name}"'))
 
 
 def authors(size: int) -> int:

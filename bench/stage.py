@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import secrets
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
@@ -37,11 +38,13 @@ class Stage:
         folder: Path,
         *,
         peer: Path | None,
+        peer_packages: Path | None = None,
         services: Iterable[str],
         say: Callable[[str], None],
         stack: ExitStack,
     ) -> None:
         self.databases, self.folder, self.peer, self.say = databases, folder, peer, say
+        self._peer_packages = peer_packages
         self.known = [name for name in services if name != "peer" or peer]
         self._stack, self._services, self._tokens = stack, dict[str, Service](), dict[tuple[str, str], str]()
         self._key = secrets.token_hex(32)
@@ -98,8 +101,9 @@ class Stage:
         if name in apps.APPS:
             return other(name), {**ours, "BENCH_SAMPLE": str(self._sample)}
         assert self.peer is not None  # noqa: S101 - or it is not among those that are known
+        places = [ROOT, self.peer.parent, *([self._peer_packages] if self._peer_packages else [])]
         told = {"DATABASE_URL": self.databases.setting(self._peers), "SECRET_KEY": self._key, "POOL": str(apps.POOL)}
-        return other(self.peer), {**ours, "PYTHONPATH": f"{ROOT}:{self.peer.parent}", **told}
+        return other(self.peer), {**ours, "PYTHONPATH": os.pathsep.join(map(str, places)), **told}
 
     @cached_property
     def _sample(self) -> Path:
