@@ -50,6 +50,7 @@ class AccessLog:
     def __init__(self) -> None:
         self.stream: TextIO | None = None
         self._lines: list[str] = []
+        self._flushed_by: asyncio.AbstractEventLoop | None = None
         self._log = logging.getLogger("blog.access")
 
     def __call__(self, method: str, path: str, *, status: int, milliseconds: float, client: str | None) -> None:
@@ -69,14 +70,15 @@ class AccessLog:
             "request_id": REQUEST_ID.get(),
             **said,
         }
-        if not self._lines:
+        if self._flushed_by is not (loop := asyncio.get_running_loop()):
             # Written at the end of this turn of the loop, with those of whatever else ends in it.
-            asyncio.get_running_loop().call_soon(self.flush)
+            self._flushed_by = loop
+            loop.call_soon(self.flush)
         self._lines.append(msgspec.json.encode(event).decode() + "\n")
 
     def flush(self) -> None:
         """Write what was said and is not written yet."""
-        lines, self._lines = self._lines, []
+        lines, self._lines, self._flushed_by = self._lines, [], None
         if self.stream:
             self.stream.write("".join(lines))
             self.stream.flush()
