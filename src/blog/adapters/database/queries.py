@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Select,
     Text,
     and_,
@@ -156,7 +157,11 @@ def several(
     found = SIMILAR if similar else FOUND
     if "words" in filters:
         conditions.append(found)
-    column = RELEVANCE[found] if order.by is Sort.RELEVANCE else articles.c[order.by.value]
+    column: ColumnElement[Any] = RELEVANCE[found] if order.by is Sort.RELEVANCE else articles.c[order.by.value]
+    if similar and order.by is not Sort.RELEVANCE:
+        # Titles that are near in spelling are few, which PostgreSQL does not know: without this it may go through all
+        # articles in this order until it has found some.
+        column += literal_column("interval '0'")
     been_out = [_BEEN_OUT] if order.by is Sort.PUBLISHED_AT else []
     statement = _columns(include).where(VISIBLE if known else PUBLIC, *conditions, *been_out)
     if "words" in filters:
