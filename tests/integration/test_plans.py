@@ -115,7 +115,26 @@ async def test_words_are_found_by_an_index(many: Database) -> None:
         )
         # A title is a number, and every other word is in each of them.
         plan = await explain(many, statement, words="4711", language=None)
-        assert indexes(plan) == {"ix_articles_title" if similar else "ix_articles_search"}
+        # Those that match best are read by their ids.
+        by_id = {"pk_articles"} if sort is Sort.RELEVANCE and not similar else set()
+        assert indexes(plan) == {"ix_articles_title" if similar else "ix_articles_search"} | by_id
+
+
+async def test_a_word_that_every_article_has_is_searched_among_those_written_last(many: Database) -> None:
+    statement, _ = queries.several(
+        known=False,
+        filters=frozenset({"words"}),
+        status=None,
+        order=Order(by=Sort.RELEVANCE),
+        include=frozenset(),
+        beyond=None,
+        limit=21,
+    )
+    plan = await explain(many, statement, ", ANALYZE", words="words", language=None)
+    (searched,) = [node for node in nodes(plan) if node.get("Index Name") == "ix_articles_search"]
+    assert plan["Actual Rows"] == 21
+    # The latest section and, as that is not a whole one, the two before it.
+    assert searched["Actual Loops"] * searched["Actual Rows"] <= 3 * 8192
 
 
 async def test_a_sitemap_and_its_parts_are_read_by_the_ids(many: Database) -> None:

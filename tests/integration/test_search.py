@@ -55,10 +55,11 @@ async def write(
     return int(article.id)
 
 
-async def found(container: Container, words: str, language: str | None = None) -> list[str]:
+async def found(container: Container, words: str, language: str | None = None, skip: int = 0) -> list[str]:
     page = await container.article_queries().page(
         viewer=None,
         limit=5,
+        skip=skip,
         filter=ArticleFilter(words=SearchWords(words), language=Language(language) if language else None),
         order=Order(by=Sort.RELEVANCE),
     )
@@ -100,6 +101,17 @@ async def test_a_title_is_found_that_is_spelled_nearly_so(container: Container, 
     # Only where nothing matches.
     await write(container, author, "Procedral", "A word that somebody misspelled.")
     assert await found(container, "Procedral") == ["Procedral"]
+
+
+async def test_pages_of_titles_that_are_spelled_nearly_so_go_on(container: Container, author: int) -> None:
+    for number in range(7):
+        await write(container, author, f"Procedural {number}")
+    pages = [await found(container, "Procedral", skip=skip) for skip in (0, 5, 10)]
+    assert [len(page) for page in pages] == [5, 2, 0]
+    assert len({title for page in pages for title in page}) == 7
+    # Where something matches, nothing comes behind it.
+    await write(container, author, "Procedral")
+    assert (await found(container, "Procedral"), await found(container, "Procedral", skip=1)) == (["Procedral"], [])
 
 
 @pytest.mark.skipif(not POSTS, reason="BLOG_POSTS names no folder of posts.")

@@ -154,7 +154,12 @@ class Sort(StrEnum):
     PUBLISHED_AT = "published_at"
     UPDATED_AT = "updated_at"
     RELEVANCE = "relevance"
-    """To what is searched for; places in this order are not kept."""
+    """To what is searched for, among `RANKED` articles at a time. Places in this order are not kept."""
+
+
+RANKED = 1000
+"""Articles that are compared with each other by relevance: of those that match, the ones with the highest ids, which
+were written last, stand first; then come as many more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,22 @@ from typing import Any
 
 import pytest
 
-from blog.application.queries import AddressView, ArticleFilter, AuthorView, Include, Order, Place, Sort
+from blog.application.queries import RANKED, AddressView, ArticleFilter, AuthorView, Include, Order, Place, Sort
 from blog.domain.articles import Article, Content, Language, Status, Summary, Title
 from blog.domain.searches import SearchWords
 from blog.domain.tags import Tags
 from blog.domain.users import Username
-from blog.testing.builders import NOON
-from blog.testing.keeping import SOMEBODY_ELSE, Storage, keep_article, keep_bob, keep_draft, keep_user, view_of
+from blog.testing.builders import NOON, a_draft
+from blog.testing.keeping import (
+    SOMEBODY_ELSE,
+    Storage,
+    keep_article,
+    keep_bob,
+    keep_draft,
+    keep_user,
+    revision_of,
+    view_of,
+)
 
 DAY = timedelta(days=1)
 ORDERS = [Order(by=by, ascending=ascending) for by in Sort if by is not Sort.RELEVANCE for ascending in (False, True)]
@@ -191,6 +200,34 @@ class StoredSearch:
         draft = await keep_draft(storage, user)
         for viewer, expected in ((None, set()), (SOMEBODY_ELSE, set()), (user.id, {draft.id})):
             assert await found(storage, "engine", viewer) == expected
+
+    async def test_relevance_is_compared_among_those_written_last_and_nothing_is_cut(self, storage: Storage) -> None:
+        user = await keep_user(storage)
+        other: dict[str, Any] = {"content": Content("Nothing of that."), "tags": Tags(), "summary": None}
+        async with storage.transaction() as tx:
+            drafts = [
+                a_draft(
+                    id=await tx.articles.next_id(),
+                    author_id=user.id,
+                    # Two would be better than all others, and one of these was written before a thousand of them.
+                    title=Title("Plover, plover" if number in (0, 700) else "A plover among many other words"),
+                    **other,
+                )
+                for number in range(RANKED + 1)
+            ]
+            for draft in drafts:
+                await tx.articles.add(draft, revision_of(draft))
+        oldest, *rest = (draft.id for draft in drafts)
+        best = rest[699]
+        expected = [best, *sorted({*rest} - {best}, reverse=True), oldest]
+        wanted: dict[str, Any] = {
+            "filter": ArticleFilter(words=SearchWords("plover")),
+            "order": Order(by=Sort.RELEVANCE),
+        }
+        for skip, limit in ((0, 3), (RANKED - 2, 2), (RANKED - 2, 5), (RANKED, 5), (RANKED + 1, 5)):
+            page = await storage.articles.page(viewer=user.id, limit=limit, skip=skip, count=True, **wanted)
+            assert [view.id for view in page.articles] == expected[skip : skip + limit]
+            assert (page.more, page.total) == (skip + limit <= RANKED, RANKED + 1)
 
     async def test_what_is_found_says_where_and_is_safe_to_show(self, storage: Storage) -> None:
         article = await keep_article(storage, await keep_user(storage), title=Title("A plover & <b>"))

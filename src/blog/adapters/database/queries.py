@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
 from blog.adapters.database.engine import Database, Row
+from blog.adapters.database.searching import FOUND, HIGHLIGHT, NEARNESS, SIMILAR, best
 from blog.adapters.database.tables import (
     PUBLIC,
     SLUG,
@@ -42,6 +43,7 @@ from blog.application.ports import Clock
 from blog.application.queries import (
     ANY,
     NEWEST_FIRST,
+    RANKED,
     SEEN,
     AccountView,
     AddressView,
@@ -90,28 +92,6 @@ FILTERS = {
 }
 """By the names of the fields of `ArticleFilter`."""
 
-# Words as they stand, or as the language makes of them.
-_STEMS = func.blog_configuration(bindparam("language", type_=Text))
-QUERY = func.websearch_to_tsquery(literal_column("'simple'::regconfig"), bindparam("words")).op("||")(
-    func.websearch_to_tsquery(_STEMS, bindparam("words"))
-)
-FOUND = articles.c.search.op("@@")(QUERY)
-# The title that is nearest in spelling, where no word is found.
-SIMILAR = bindparam("words", type_=Text).op("<%", is_comparison=True)(articles.c.title)
-RELEVANCE = {
-    # Divided by the length, or the longest would come first for everything.
-    FOUND: func.ts_rank_cd(articles.c.search, QUERY, literal_column("2")),
-    SIMILAR: func.word_similarity(bindparam("words"), articles.c.title),
-}
-# What is sanitized holds its text escaped, so that without the tags it is safe in HTML.
-_TEXT = func.regexp_replace(articles.c.content_html, literal_column("'<[^>]*>', ' ', 'g'"))
-HIGHLIGHT = func.ts_headline(
-    func.blog_configuration(articles.c.language),
-    _TEXT,
-    QUERY,
-    literal_column("'StartSel=<mark>, StopSel=</mark>, MaxFragments=2, MaxWords=25, MinWords=8'"),
-).label("highlight")
-
 
 # Whose a slug is or was; or who came out with it, by itself, with its id for a number or without.
 _ITS = slugs.c.slug == bindparam("slug")
@@ -147,6 +127,7 @@ def several(
     beyond: Literal["after", "before"] | None,
     limit: int,
     skips: bool = False,
+    rounds: int = 1,
     similar: bool = False,
 ) -> tuple[Select[Any], Select[Any]]:
     """The statement that reads a page, and the one that counts of how many it is."""
@@ -154,28 +135,31 @@ def several(
     if status:
         # To nobody in particular, nothing is one's own.
         conditions.append(STATUS[status] if known or status is Status.PUBLISHED else false())
-    found = SIMILAR if similar else FOUND
+    been_out = [_BEEN_OUT] if order.by is Sort.PUBLISHED_AT else []
+    counted = [*conditions, *([SIMILAR if similar else FOUND] if "words" in filters else [])]
+    # What is published has been out, and is counted by an index alone; what besides is one's own, by another.
+    counting = select(func.count()).select_from(articles).where(PUBLIC, *counted)
+    if known:
+        hidden = select(func.count()).select_from(articles).where(_OWN, not_(PUBLIC), *counted, *been_out)
+        counting = select(counting.scalar_subquery() + hidden.scalar_subquery())
+    statement, readable = _columns(include), VISIBLE if known else PUBLIC
     if "words" in filters:
-        conditions.append(found)
-    column: ColumnElement[Any] = RELEVANCE[found] if order.by is Sort.RELEVANCE else articles.c[order.by.value]
+        statement = statement.add_columns(HIGHLIGHT)
+    if order.by is Sort.RELEVANCE and not similar:
+        found = best(readable, *conditions, rounds=rounds, limit=limit, skips=skips)
+        page = statement.join(found, found.c.id == articles.c.id)
+        return page.order_by(found.c.round, found.c.relevance.desc(), articles.c.id.desc()), counting
+    column: ColumnElement[Any] = NEARNESS if order.by is Sort.RELEVANCE else articles.c[order.by.value]
     if similar and order.by is not Sort.RELEVANCE:
         # Titles that are near in spelling are few, which PostgreSQL does not know: without this it may go through all
         # articles in this order until it has found some.
         column += literal_column("interval '0'")
-    been_out = [_BEEN_OUT] if order.by is Sort.PUBLISHED_AT else []
-    statement = _columns(include).where(VISIBLE if known else PUBLIC, *conditions, *been_out)
-    if "words" in filters:
-        statement = statement.add_columns(HIGHLIGHT)
+    statement = statement.where(readable, *counted, *been_out)
     ascending = order.ascending != (beyond == "before")
     if beyond:
         place, bound = tuple_(column, articles.c.id), tuple_(bindparam("moment"), bindparam("id"))
         statement = statement.where(place > bound if ascending else place < bound)
     keys = [key.asc() if ascending else key.desc() for key in (column, articles.c.id)]
-    # What is published has been out, and is counted by an index alone; what besides is one's own, by another.
-    counting = select(func.count()).select_from(articles).where(PUBLIC, *conditions)
-    if known:
-        hidden = select(func.count()).select_from(articles).where(_OWN, not_(PUBLIC), *conditions, *been_out)
-        counting = select(counting.scalar_subquery() + hidden.scalar_subquery())
     # How many is in the statement: not knowing that, PostgreSQL would plan it anew each time, which takes longer than
     # to run it.
     page = statement.order_by(*keys).limit(literal_column(str(limit)))
@@ -285,7 +269,11 @@ class DatabaseArticleQueries:
             given["author"] = filter.author.key
         if filter.tags:
             given["tags"] = [tag.key for tag in filter.tags]
-        keys = {"moment": place.moment, "id": place.id} if place else {}
+        if place:
+            given |= {"moment": place.moment, "id": place.id}
+        # How many of a search stand in rounds before the page, and in its own.
+        skipped = skip % RANKED if filter.words and order.by is Sort.RELEVANCE else skip
+        given |= {"passed": skip - skipped, "skip": skipped}
         rows: Sequence[Row] = ()
         for similar in (False, True):
             statement, counting = several(
@@ -298,10 +286,14 @@ class DatabaseArticleQueries:
                 # One row past the page tells whether there is another.
                 limit=limit + 1,
                 skips=skip > 0,
+                rounds=1 + (skipped + limit) // RANKED,
                 similar=similar,
             )
-            rows = await self._database.read(statement, {**given, **keys, "skip": skip})
-            if rows or not filter.words or skip or place:
+            rows = await self._database.read(statement, given)
+            if rows or not filter.words:
+                break
+            # Beyond the last that has the words there is none that is spelled nearly so.
+            if (skip or place) and (await self._database.read(counting, given))[0][0]:
                 break
         included = (*include, *(["highlight"] if filter.words else []))
         views = [view_of(row, viewer, at, included) for row in rows[:limit]]

@@ -11,6 +11,7 @@ from html import escape
 from typing import Any
 
 from blog.application.queries import (
+    RANKED,
     AddressView,
     ArticleFilter,
     ArticlePage,
@@ -48,7 +49,7 @@ def page_of(
     """What `ArticleQueries.page` promises, of articles that the viewer may read at a moment, and their authors."""
     sign = 1 if order.ascending else -1
 
-    def place(moment: datetime, number: int) -> tuple[float, int]:
+    def place(moment: datetime, number: int) -> tuple[int, ...]:
         return sign * ((moment - EPOCH) // timedelta(microseconds=1)), sign * number
 
     found = {
@@ -57,7 +58,11 @@ def page_of(
         if fits(article, users[article.author_id], filter, at) and (moment := moment_of(article, order.by, at))
     }
     if filter.words and order.by is Sort.RELEVANCE:
-        found = {(-relevance(filter.words, article), -article.id): article for article in found.values()}
+        latest = sorted(found.values(), key=lambda article: -article.id)
+        found = {
+            (number // RANKED, -relevance(filter.words, article), -article.id): article
+            for number, article in enumerate(latest)
+        }
     places = sorted(found)
     if after:
         there = places[bisect_right(places, place(after.moment, after.id)) :]

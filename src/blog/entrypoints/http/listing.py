@@ -194,7 +194,13 @@ class Listing(Selection):
     count: Annotated[bool, msgspec.Meta(description="Whether to say how many there are (X-Total-Count).")] = False
     q: SearchWords | msgspec.UnsetType = msgspec.UNSET
     sort: (
-        Annotated[SortName, msgspec.Meta(description="The order, with a minus backwards; of a search, relevance.")]
+        Annotated[
+            SortName,
+            msgspec.Meta(
+                description="The order, with a minus backwards; of a search, relevance: that of the thousand articles "
+                "that were written last, then that of the thousand before them."
+            ),
+        ]
         | msgspec.UnsetType
     ) = msgspec.UNSET
     language: Language | msgspec.UnsetType = msgspec.UNSET
