@@ -11,15 +11,18 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlencode
+
+from packaging.requirements import Requirement
 
 from bench import Failure
 from bench.fill import PASSWORD
 from bench.load import started
 
 ROOT = Path(__file__).parents[1]
-BLOG = Path(sys.executable).with_name("blog")
+BLOG = "from blog.entrypoints.cli import main; main()"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 PATIENCE = 30.0
 """Seconds until a service must answer."""
@@ -100,8 +103,31 @@ def await_reply(service: Service, process: subprocess.Popen[str], path: str, log
 
 
 def product(*, workers: int = 1) -> list[str]:
-    """How the product is started for production."""
-    return [str(BLOG), "serve", "--host", "127.0.0.1", "--port", "{port}", "--workers", str(workers)]
+    """How the product is started for production, where `PYTHONPATH` says what there is."""
+    command = [sys.executable, "-S", "-c", BLOG, "serve", "--host", "127.0.0.1", "--port", "{port}"]
+    return [*command, "--workers", str(workers)]
+
+
+def production(folder: Path) -> str:
+    """A `PYTHONPATH` with what an image for production has: the blog and what it needs, and nothing that tests do.
+
+    The latter would be imported, too: dependency-injector imports the frameworks that it knows wherever they are.
+    """
+    folder.mkdir()
+    wanted, found = {("blog", "all")}, set[tuple[str, str]]()
+    while wanted:
+        name, extra = one = wanted.pop()
+        found.add(one)
+        package = metadata.distribution(name)
+        for requirement in map(Requirement, package.requires or ()):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                wanted |= {(requirement.name, each) for each in ("", *requirement.extras)} - found
+        if name != "blog":
+            # What lies elsewhere are commands.
+            for part in {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}:
+                with contextlib.suppress(FileExistsError):
+                    (folder / part).symlink_to(str(package.locate_file(part)))
+    return os.pathsep.join([str(folder), str(ROOT / "src")])
 
 
 def other(application: str | Path) -> list[str]:

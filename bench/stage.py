@@ -14,7 +14,7 @@ import msgspec
 
 from bench import Failure, apps, fill
 from bench.load import Exchange, Request
-from bench.services import ROOT, Reply, Service, other, product, running
+from bench.services import ROOT, Reply, Service, other, product, production, running
 
 SIZE = 10_000
 """Articles, unless it is said otherwise."""
@@ -75,7 +75,12 @@ class Stage:
     def settings(self, size: int | None = None) -> dict[str, str]:
         """What the product is told by its environment."""
         database = self.written if size in (None, SIZE) else self.filled(size or SIZE)
-        return {"DATABASE_URL": self.databases.setting(database), "SECRET_KEY": self._key}
+        return {**self.packages, "DATABASE_URL": self.databases.setting(database), "SECRET_KEY": self._key}
+
+    @cached_property
+    def packages(self) -> dict[str, str]:
+        """Where the product finds what it is made of."""
+        return {"PYTHONPATH": production(self.folder / "packages"), "PYTHONDONTWRITEBYTECODE": "1"}
 
     @cached_property
     def written(self) -> str:

@@ -366,7 +366,7 @@ def children(pid: int) -> list[int]:
 
 def starting(stage: Stage, plan: Plan, findings: Findings) -> None:
     """The first reply after the command, where the schema is current."""
-    own = {"BLOG_DATA_DIR": str(stage.folder / "own")}
+    own = {**stage.packages, "BLOG_DATA_DIR": str(stage.folder / "own")}
     kinds = {"": stage.settings(), ", with its own PostgreSQL": own}
 
     def first_reply(settings: dict[str, str]) -> float:

@@ -15,7 +15,7 @@ from blog.adapters.database import (
     DatabaseTransaction,
     DatabaseUserQueries,
 )
-from blog.adapters.database.schema import DatabaseReadiness, Schema, SchemaBehind, SchemaState
+from blog.adapters.database.schema import DatabaseReadiness, NoSuchRevision, Schema, SchemaBehind, SchemaState
 from blog.adapters.embedded_postgres import CONNECTIONS, EmbeddedPostgresError, embedded_postgres
 from blog.adapters.markdown import RustMarkdown
 from blog.adapters.memory import (
@@ -40,6 +40,7 @@ __all__ = [
     "CONNECTIONS",
     "Container",
     "EmbeddedPostgresError",
+    "NoSuchRevision",
     "SchemaBehind",
     "SchemaState",
     "close",

@@ -175,6 +175,13 @@ def test_a_migration_that_landed_is_never_edited() -> None:
     )
 
 
+def test_files_tell_the_ids_of_the_migrations_in_their_order() -> None:
+    assert Schema().head == SCRIPTS.get_current_head()
+    assert [Path(revision.path).name.partition("_")[0] for revision in REVISIONS] == sorted(
+        revision.revision for revision in REVISIONS
+    )
+
+
 async def test_up_and_down_and_up_again_with_rows(empty: URL) -> None:
     before: dict[str, set[str]] = {}
     for revision in REVISIONS:

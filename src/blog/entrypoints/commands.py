@@ -17,7 +17,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from alembic.util import CommandError
 from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]
 from granian import Granian
 from granian.constants import Interfaces, Loops
@@ -28,6 +27,7 @@ from blog.container import (
     CONNECTIONS,
     Container,
     EmbeddedPostgresError,
+    NoSuchRevision,
     SchemaBehind,
     SchemaState,
     running_database,
@@ -70,7 +70,7 @@ def run(command: str, **arguments: object) -> int:
         return 2
     except (Failure, EmbeddedPostgresError) as error:
         reason = str(error)
-    except CommandError as error:
+    except NoSuchRevision as error:
         reason = f"{str(error).rstrip('.')}. What there is, and in which order, says: blog db history"
     except SchemaBehind as error:
         reason = str(error)

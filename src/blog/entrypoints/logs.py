@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 import msgspec
-import structlog
-from structlog.typing import Processor
 
 OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 """What a record has anyway: the rest is what was said besides."""
@@ -106,7 +104,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def _lines() -> logging.Formatter:
-    before: list[Processor] = [
+    # Only for a terminal: a service would start later for it.
+    import structlog
+
+    before: list[structlog.typing.Processor] = [
         _with_request_id,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

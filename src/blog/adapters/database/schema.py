@@ -1,19 +1,23 @@
-"""The migrations, and whether a database has them."""
+"""The migrations, and whether a database has them.
 
-from collections.abc import Callable
+Alembic is imported where something is migrated: a blog that has every migration starts, and runs, without it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg  # type: ignore[import-untyped]
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext, RevisionStep
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Select, String, column, select, table
 
 from blog.adapters.database.engine import Database, naming_errors
 from blog.domain.errors import Unavailable
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext, RevisionStep
 
 PACKAGE = Path(__file__).parents[2]
 VERSIONS: Select[str] = select(column("version_num", String)).select_from(table("alembic_version"))
@@ -21,6 +25,10 @@ VERSIONS: Select[str] = select(column("version_num", String)).select_from(table(
 
 class SchemaBehind(Unavailable):
     sentence = "The database lacks migrations. Run: blog db upgrade"
+
+
+class NoSuchRevision(Exception):
+    """Migrations cannot go where they were told to; its text is Alembic's."""
 
 
 class SchemaState(Enum):
@@ -38,27 +46,34 @@ class Schema:
     def __init__(self) -> None:
         installed = PACKAGE / "migrations"
         self._folder = installed if installed.is_dir() else PACKAGE.parents[1] / "migrations"
-        script = ScriptDirectory(str(self._folder))
-        self.head = script.get_current_head()
-        self._known = {revision.revision for revision in script.walk_revisions()}
+        # Files begin with the ids of the migrations in them, which are numbers in the order of the migrations.
+        known = sorted(file.name.partition("_")[0] for file in (self._folder / "versions").glob("*.py"))
+        self.head, self._known = known[-1], frozenset(known)
 
-    def config(self, url: URL | None = None) -> Config:
+    def config(self, url: URL | None = None) -> "Config":
         """What Alembic's commands take; `url` is the database they work on."""
+        from alembic.config import Config
+
         config = Config(attributes={"url": url})
         config.set_main_option("script_location", str(self._folder).replace("%", "%%"))
         return config
 
     def upgrade(self, url: URL | None, revision: str = "head") -> None:
-        """Apply migrations. Blocks. Raises `Unavailable`, or Alembic's `CommandError` for want of such a revision."""
-        with naming_errors():
+        """Apply migrations. Blocks. Raises `Unavailable` or `NoSuchRevision`."""
+        from alembic import command
+
+        with naming_errors(), naming_refusals():
             command.upgrade(self.config(url), revision)
 
     def downgrade(self, url: URL | None, revision: str, *, say: Callable[[str], None] = lambda _: None) -> None:
         """Take migrations back, as `upgrade` applies them. `say` is told which, and what is left, before any is."""
+        from alembic.runtime.environment import EnvironmentContext
+        from alembic.script import ScriptDirectory
+
         config = self.config(url)
         script = ScriptDirectory.from_config(config)
 
-        def take_back(applied: str, _: MigrationContext) -> list[RevisionStep]:
+        def take_back(applied: str, _: "MigrationContext") -> "list[RevisionStep]":
             steps = script._downgrade_revs(revision, applied)
             titles = [f"{step.revision.revision} ({step.revision.doc.rstrip('.')})" for step in steps]
             if not steps:
@@ -70,11 +85,14 @@ class Schema:
             return steps
 
         # What Alembic's own `command.downgrade` does, but for the words: said here, they are of what is done.
-        with naming_errors(), EnvironmentContext(config, script, fn=take_back, destination_rev=revision):
+        context = EnvironmentContext(config, script, fn=take_back, destination_rev=revision)
+        with naming_errors(), naming_refusals(), context:
             script.run_env()
 
     def history(self) -> None:
         """Print the migrations, the newest first."""
+        from alembic import command
+
         command.history(self.config())
 
     async def state(self, database: Database) -> SchemaState:
@@ -86,6 +104,17 @@ class Schema:
         if versions - self._known:
             return SchemaState.AHEAD
         return SchemaState.CURRENT if versions == {self.head} else SchemaState.BEHIND
+
+
+@contextmanager
+def naming_refusals() -> Iterator[None]:
+    """Turn what Alembic says of a revision that it does not find into `NoSuchRevision`."""
+    from alembic.util import CommandError
+
+    try:
+        yield
+    except CommandError as error:
+        raise NoSuchRevision(str(error)) from error
 
 
 class DatabaseReadiness:
