@@ -9,7 +9,6 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Select,
-    Text,
     and_,
     bindparam,
     case,
@@ -24,10 +23,10 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from blog.adapters.database.engine import Database, Row
-from blog.adapters.database.searching import FOUND, HIGHLIGHT, NEARNESS, SIMILAR, best
+from blog.adapters.database.searching import HIGHLIGHT, NEARNESS, SIMILAR, SPARSE, best, first
 from blog.adapters.database.tables import (
     PUBLIC,
     SLUG,
@@ -84,13 +83,12 @@ _BEEN_OUT = articles.c.published_at <= bindparam("at")
 FILTERS = {
     "author": articles.c.author_id
     == select(users.c.id).where(users.c.username_key == bindparam("author")).scalar_subquery(),
-    "tags": articles.c.tag_keys.contains(bindparam("tags", type_=ARRAY(Text))),
     "featured": articles.c.featured == bindparam("featured"),
     "published_after": and_(_BEEN_OUT, articles.c.published_at > bindparam("published_after")),
     "published_before": and_(_BEEN_OUT, articles.c.published_at < bindparam("published_before")),
     "language": articles.c.language == bindparam("language"),
 }
-"""By the names of the fields of `ArticleFilter`."""
+"""By the names of the fields of `ArticleFilter`, beside those that are `SPARSE`."""
 
 
 # Whose a slug is or was; or who came out with it, by itself, with its id for a number or without.
@@ -131,38 +129,44 @@ def several(
     similar: bool = False,
 ) -> tuple[Select[Any], Select[Any]]:
     """The statement that reads a page, and the one that counts of how many it is."""
-    conditions = [FILTERS[name] for name in sorted(filters - {"words"})]
+    conditions = [FILTERS[name] for name in sorted(filters & FILTERS.keys())]
     if status:
         # To nobody in particular, nothing is one's own.
         conditions.append(STATUS[status] if known or status is Status.PUBLISHED else false())
     been_out = [_BEEN_OUT] if order.by is Sort.PUBLISHED_AT else []
-    counted = [*conditions, *([SIMILAR if similar else FOUND] if "words" in filters else [])]
+    names = sorted(filters & SPARSE.keys())
+    rare = {name: SIMILAR if similar and name == "words" else SPARSE[name](articles.c) for name in names}
     # What is published has been out, and is counted by an index alone; what besides is one's own, by another.
-    counting = select(func.count()).select_from(articles).where(PUBLIC, *counted)
+    counting = select(func.count()).select_from(articles).where(PUBLIC, *conditions, *rare.values())
     if known:
-        hidden = select(func.count()).select_from(articles).where(_OWN, not_(PUBLIC), *counted, *been_out)
+        hidden = select(func.count()).select_from(articles)
+        hidden = hidden.where(_OWN, not_(PUBLIC), *conditions, *rare.values(), *been_out)
         counting = select(counting.scalar_subquery() + hidden.scalar_subquery())
     statement, readable = _columns(include), VISIBLE if known else PUBLIC
     if "words" in filters:
         statement = statement.add_columns(HIGHLIGHT)
     if order.by is Sort.RELEVANCE and not similar:
-        found = best(readable, *conditions, rounds=rounds, limit=limit, skips=skips)
+        del rare["words"]
+        found = best(readable, *conditions, *rare.values(), rounds=rounds, limit=limit, skips=skips)
         page = statement.join(found, found.c.id == articles.c.id)
         return page.order_by(found.c.round, found.c.relevance.desc(), articles.c.id.desc()), counting
-    column: ColumnElement[Any] = NEARNESS if order.by is Sort.RELEVANCE else articles.c[order.by.value]
+    by: ColumnElement[Any] = NEARNESS if order.by is Sort.RELEVANCE else articles.c[order.by.value]
     if similar and order.by is not Sort.RELEVANCE:
         # Titles that are near in spelling are few, which PostgreSQL does not know: without this it may go through all
         # articles in this order until it has found some.
-        column += literal_column("interval '0'")
-    statement = statement.where(readable, *counted, *been_out)
+        by += literal_column("interval '0'")
     ascending = order.ascending != (beyond == "before")
+    within = [readable, *conditions, *been_out]
     if beyond:
-        place, bound = tuple_(column, articles.c.id), tuple_(bindparam("moment"), bindparam("id"))
-        statement = statement.where(place > bound if ascending else place < bound)
-    keys = [key.asc() if ascending else key.desc() for key in (column, articles.c.id)]
+        place, bound = tuple_(by, articles.c.id), tuple_(bindparam("moment"), bindparam("id"))
+        within.append(place > bound if ascending else place < bound)
+    keys = [key.asc() if ascending else key.desc() for key in (by, articles.c.id)]
+    if rare and not similar:
+        ids = first(*within, names=names, by=by, ascending=ascending, limit=limit, skips=skips)
+        return statement.join(ids, ids.c.id == articles.c.id).order_by(*keys), counting
     # How many is in the statement: not knowing that, PostgreSQL would plan it anew each time, which takes longer than
     # to run it.
-    page = statement.order_by(*keys).limit(literal_column(str(limit)))
+    page = statement.where(*within, *rare.values()).order_by(*keys).limit(literal_column(str(limit)))
     return page.offset(bindparam("skip")) if skips else page, counting
 
 
@@ -263,7 +267,7 @@ class DatabaseArticleQueries:
         count: bool = False,
     ) -> ArticlePage:
         at, place = self._now(), after or before
-        wanted = {name: value for name in (*FILTERS, "words") if (value := getattr(filter, name)) not in (None, ())}
+        wanted = {name: value for name in (*FILTERS, *SPARSE) if (value := getattr(filter, name)) not in (None, ())}
         given: dict[str, Any] = {"viewer": viewer, "at": at, "language": None, **wanted}
         if filter.author:
             given["author"] = filter.author.key

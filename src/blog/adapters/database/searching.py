@@ -1,20 +1,25 @@
-"""What finds words in articles, and what says how well an article matches."""
+"""What finds articles by what only few may have: words, and tags."""
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Float,
     Select,
     Subquery,
     Text,
     bindparam,
+    cast,
     column,
     func,
     literal_column,
+    not_,
     select,
     text,
     true,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -26,7 +31,14 @@ _STEMS = func.blog_configuration(bindparam("language", type_=Text))
 QUERY = func.websearch_to_tsquery(literal_column("'simple'::regconfig"), bindparam("words")).op("||")(
     func.websearch_to_tsquery(_STEMS, bindparam("words"))
 )
-FOUND = articles.c.search.op("@@")(QUERY)
+# Worked out once, and not for each article.
+_ASKED = select(QUERY).scalar_subquery()
+SPARSE: dict[str, Callable[[Any], ColumnElement[bool]]] = {
+    "tags": lambda c: c.tag_keys.contains(bindparam("tags", type_=ARRAY(Text))),
+    "words": lambda c: c.search.op("@@", is_comparison=True)(_ASKED),
+}
+"""Whether an article is one that is wanted, of its columns, by the names of the fields of `ArticleFilter`."""
+
 # The title that is nearest in spelling, where no word is found.
 SIMILAR = bindparam("words", type_=Text).op("<%", is_comparison=True)(articles.c.title)
 NEARNESS = func.word_similarity(bindparam("words"), articles.c.title)
@@ -61,11 +73,9 @@ def best(*conditions: ColumnElement[bool], rounds: int, limit: int, skips: bool)
     The statement is given how many stand in the rounds before those that it reads (`passed`), and how many to leave
     out of the rest (`skip`).
     """
-    # Asked once, and not for each article.
-    query = select(QUERY).scalar_subquery()
     matching = (
         select(articles.c.id, articles.c.search)
-        .where(articles.c.search.op("@@")(query), SECTION.op("&&")(_SECTIONS.c.numbers), *conditions)
+        .where(SPARSE["words"](articles.c), SECTION.op("&&")(_SECTIONS.c.numbers), *conditions)
         .order_by(articles.c.id.desc())
         .lateral("matching")
     )
@@ -77,10 +87,60 @@ def best(*conditions: ColumnElement[bool], rounds: int, limit: int, skips: bool)
     )
     compared = (latest.offset(bindparam("passed")) if skips else latest).subquery("latest")
     # Divided by the length, or the longest would come first for everything.
-    relevance = func.ts_rank_cd(compared.c.search, query, literal_column("2")).label("relevance")
+    relevance = func.ts_rank_cd(compared.c.search, _ASKED, literal_column("2")).label("relevance")
     found: Select[Any] = (
         select(compared.c.id, compared.c.round, relevance)
         .order_by(compared.c.round, relevance.desc(), compared.c.id.desc())
         .limit(literal_column(str(limit)))
     )
     return (found.offset(bindparam("skip")) if skips else found).subquery("best")
+
+
+LOOKED_AT = {"tags": 8, "words": 2}
+"""How many articles are looked at one by one before an index is asked, times the square root of how many there are.
+
+With so many, looking at them takes about as long as it takes the index to find a tag, or a word, that hardly fewer
+have: the rarer it is, the sooner it is found by the one, and the later by the other.
+"""
+
+
+def first(
+    *conditions: ColumnElement[bool],
+    names: Collection[str],
+    by: ColumnElement[Any],
+    ascending: bool,
+    limit: int,
+    skips: bool,
+) -> Subquery:
+    """The ids of the first articles in some order that have what is `SPARSE`.
+
+    Where many have it, some are soon met by going through the articles in this order. Where few have it, its index
+    finds all, which are put in order then. PostgreSQL cannot tell one from the other: it expects a word that it has
+    no figures of in one article of two hundred, and would look through a million for one that nobody has written.
+    """
+
+    def in_order(by: ColumnElement[Any], number: ColumnElement[int]) -> list[ColumnElement[Any]]:
+        return [key.asc() if ascending else key.desc() for key in (by, number)]
+
+    def page(statement: Select[Any]) -> Select[Any]:
+        statement = statement.limit(literal_column(str(limit)))
+        return statement.offset(bindparam("skip")) if skips else statement
+
+    times = literal_column(str(min(LOOKED_AT[name] for name in names)), Float)
+    some = select(cast(times * func.sqrt(func.max(articles.c.id)), BigInteger)).scalar_subquery()
+    looked_at = (
+        select(articles.c.id, articles.c.tag_keys, articles.c.search, by.label("key"))
+        .where(*conditions)
+        .order_by(*in_order(by, articles.c.id))
+        .limit(some)
+        .subquery("looked_at")
+    )
+    met = select(looked_at.c.id).where(*(SPARSE[name](looked_at.c) for name in names))
+    soon = page(met.order_by(*in_order(looked_at.c.key, looked_at.c.id))).cte("soon")
+    enough = select(func.count() == literal_column(str(limit))).select_from(soon).scalar_subquery()
+    all_of_them = select(articles.c.id).where(
+        not_(enough), *conditions, *(SPARSE[name](articles.c) for name in names)
+    )
+    # Not by the index of the order, of which nobody knows how far it would have to be read.
+    rest = page(all_of_them.order_by(*in_order(by + literal_column("interval '0'"), articles.c.id)))
+    return union_all(select(soon.c.id).where(enough), rest).subquery("found")
