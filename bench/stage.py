@@ -80,7 +80,7 @@ class Stage:
     @cached_property
     def packages(self) -> dict[str, str]:
         """Where the product finds what it is made of."""
-        return {"PYTHONPATH": production(self.folder / "packages"), "PYTHONDONTWRITEBYTECODE": "1"}
+        return {"PYTHONPATH": production(self.folder / "packages")}
 
     @cached_property
     def written(self) -> str:
