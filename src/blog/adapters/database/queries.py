@@ -275,9 +275,10 @@ class DatabaseArticleQueries:
             given["tags"] = [tag.key for tag in filter.tags]
         if place:
             given |= {"moment": place.moment, "id": place.id}
-        # How many of a search stand in rounds before the page, and in its own.
-        skipped = skip % RANKED if filter.words and order.by is Sort.RELEVANCE else skip
-        given |= {"passed": skip - skipped, "skip": skipped}
+        # Of what is ranked, so many stand in rounds before that of the page, and so many before it in its own.
+        into = skip % RANKED
+        given |= {"skip": skip, "passed": skip - into, "into": into}
+        rounds = 1 + (into + limit) // RANKED if order.by is Sort.RELEVANCE else 1
         rows: Sequence[Row] = ()
         for similar in (False, True):
             statement, counting = several(
@@ -290,7 +291,7 @@ class DatabaseArticleQueries:
                 # One row past the page tells whether there is another.
                 limit=limit + 1,
                 skips=skip > 0,
-                rounds=1 + (skipped + limit) // RANKED,
+                rounds=rounds,
                 similar=similar,
             )
             rows = await self._database.read(statement, given)

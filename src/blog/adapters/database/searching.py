@@ -71,7 +71,7 @@ def best(*conditions: ColumnElement[bool], rounds: int, limit: int, skips: bool)
     """The articles that match best: their ids, and their order in `round` and `relevance`.
 
     The statement is given how many stand in the rounds before those that it reads (`passed`), and how many to leave
-    out of the rest (`skip`).
+    out of the rest (`into`).
     """
     matching = (
         select(articles.c.id, articles.c.search)
@@ -93,7 +93,7 @@ def best(*conditions: ColumnElement[bool], rounds: int, limit: int, skips: bool)
         .order_by(compared.c.round, relevance.desc(), compared.c.id.desc())
         .limit(literal_column(str(limit)))
     )
-    return (found.offset(bindparam("skip")) if skips else found).subquery("best")
+    return (found.offset(bindparam("into")) if skips else found).subquery("best")
 
 
 LOOKED_AT = {"tags": 8, "words": 2}
