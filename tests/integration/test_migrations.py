@@ -170,16 +170,16 @@ def test_a_migration_that_landed_is_never_edited() -> None:
     }
     assert landed == LANDED, (
         "Databases that have applied a migration will not apply it again. If you edited one, put it back and write "
-        "a new one: alembic revision -m '…'. If you wrote a new one and it lands with this change, add it to LANDED: "
-        f"{landed}"
+        "a new one: alembic revision --rev-id … -m '…'. If you wrote a new one and it lands with this change, add it "
+        f"to LANDED: {landed}"
     )
 
 
 def test_files_tell_the_ids_of_the_migrations_in_their_order() -> None:
-    assert Schema().head == SCRIPTS.get_current_head()
-    assert [Path(revision.path).name.partition("_")[0] for revision in REVISIONS] == sorted(
-        revision.revision for revision in REVISIONS
-    )
+    ids = [revision.revision for revision in REVISIONS]
+    files = [Path(revision.path).name.partition("_")[0] for revision in REVISIONS]
+    assert files == ids == sorted(ids), "Migrations are numbered: alembic revision --rev-id 0006 -m '…'"
+    assert Schema().head == ids[-1]
 
 
 async def test_up_and_down_and_up_again_with_rows(empty: URL) -> None:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from blog.adapters.database.engine import Database, Row
-from blog.adapters.database.searching import HIGHLIGHT, NEARNESS, SIMILAR, SPARSE, best, first
+from blog.adapters.database.searching import HIGHLIGHT, NEARNESS, SIMILAR, SPARSE, by_date, by_relevance
 from blog.adapters.database.tables import (
     PUBLIC,
     SLUG,
@@ -147,7 +147,7 @@ def several(
         statement = statement.add_columns(HIGHLIGHT)
     if order.by is Sort.RELEVANCE and not similar:
         del rare["words"]
-        found = best(readable, *conditions, *rare.values(), rounds=rounds, limit=limit, skips=skips)
+        found = by_relevance(readable, *conditions, *rare.values(), rounds=rounds, limit=limit, skips=skips)
         page = statement.join(found, found.c.id == articles.c.id)
         return page.order_by(found.c.round, found.c.relevance.desc(), articles.c.id.desc()), counting
     by: ColumnElement[Any] = NEARNESS if order.by is Sort.RELEVANCE else articles.c[order.by.value]
@@ -162,7 +162,7 @@ def several(
         within.append(place > bound if ascending else place < bound)
     keys = [key.asc() if ascending else key.desc() for key in (by, articles.c.id)]
     if rare and not similar:
-        ids = first(*within, names=names, by=by, ascending=ascending, limit=limit, skips=skips)
+        ids = by_date(*within, names=names, by=by, ascending=ascending, limit=limit, skips=skips)
         return statement.join(ids, ids.c.id == articles.c.id).order_by(*keys), counting
     # How many is in the statement: not knowing that, PostgreSQL would plan it anew each time, which takes longer than
     # to run it.

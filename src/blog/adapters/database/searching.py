@@ -67,7 +67,7 @@ _SECTIONS = (
 )
 
 
-def best(*conditions: ColumnElement[bool], rounds: int, limit: int, skips: bool) -> Subquery:
+def by_relevance(*conditions: ColumnElement[bool], rounds: int, limit: int, skips: bool) -> Subquery:
     """The articles that match best: their ids, and their order in `round` and `relevance`.
 
     The statement is given how many stand in the rounds before those that it reads (`passed`), and how many to leave
@@ -104,7 +104,7 @@ have: the rarer it is, the sooner it is found by the one, and the later by the o
 """
 
 
-def first(
+def by_date(
     *conditions: ColumnElement[bool],
     names: Collection[str],
     by: ColumnElement[Any],
