@@ -4,20 +4,24 @@ Whatever they were in the middle of, nothing is kept by half and no connection i
 """
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
 
-from blog.adapters.database import Database, DatabaseTransaction
+from blog.adapters.database import Database, DatabaseArticleQueries, DatabaseTransaction
+from blog.application.queries import ArticleView
+from blog.domain.errors import Unavailable
 from blog.domain.users import Username
-from tests.builders import a_user
+from tests.builders import Clock, a_user
 from tests.integration.elsewhere import (
     A_LONG_TIME,
     OURS,
     PATIENCE,
     Elsewhere,
     backend_of,
+    keep_article,
     keep_user,
     read,
     until,
@@ -57,6 +61,34 @@ async def test_cancelled_during_a_statement(database: Database, work: Callable[[
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(PATIENCE / 4):
             await work(database)
+
+
+async def test_who_asks_together_with_others_leaves_them_theirs(
+    database: Database, elsewhere: Elsewhere, caplog: pytest.LogCaptureFixture
+) -> None:
+    article = await keep_article(database)
+    reading = DatabaseArticleQueries(database, Clock())
+
+    async def told(*, fails: bool, leaving: int) -> list[object]:
+        """What three are told who ask at once, of whom some leave in the middle of it."""
+        async with elsewhere.holding("LOCK TABLE articles"):
+            asking = [asyncio.create_task(reading.get(article.id, viewer=None)) for _ in range(3)]
+            waits = f"SELECT max(pid) {OURS} AND wait_event_type = 'Lock'"
+            await until(lambda: elsewhere.ask(waits))
+            for one in asking[:leaving]:
+                one.cancel()
+            if fails:
+                await elsewhere.terminate(await elsewhere.ask(waits))
+        return [type(outcome) for outcome in await asyncio.gather(*asking, return_exceptions=True)]
+
+    for leaving in (1, 2, 3):
+        left, others = [asyncio.CancelledError] * leaving, 3 - leaving
+        assert await told(fails=False, leaving=leaving) == [*left, *[ArticleView] * others]
+        assert await told(fails=True, leaving=leaving) == [*left, *[Unavailable] * others]
+    await database.close()
+    # Nor is it news that something went wrong for which nobody was waiting any more.
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 async def test_a_statement_without_its_caller_ends_its_transaction(database: Database, elsewhere: Elsewhere) -> None:

@@ -7,9 +7,10 @@ from itertools import product
 from typing import Any
 
 import pytest
-from sqlalchemy import URL, Select, text
+from sqlalchemy import URL, Select
 
-from blog.adapters.database import Database, queries
+from blog.adapters.database import Database, queries, together
+from blog.adapters.database.engine import prepare
 from blog.adapters.database.schema import Schema
 from blog.application.queries import Include, Order, Sort
 from blog.domain.articles import Status
@@ -60,8 +61,10 @@ async def explain(database: Database, statement: Select[Any], options: str = "",
     given = {"viewer": 1, "at": NOON, "skip": 0, "author": "7", "tags": ["t7"], "language": "de"}
     given |= {"featured": True, "published_after": NOON.replace(year=2025), "published_before": NOON}
     given |= {"moment": NOON, "id": 2**40}
-    plan = await database.read(text(f"EXPLAIN (FORMAT JSON{options}) {statement}"), given | different)
-    return dict(json.loads(plan[0][0])[0]["Plan"])
+    sql, arguments = prepare(statement, given | different)
+    async with database.connect() as connection:
+        plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON{options}) {sql}", *arguments)
+    return dict(json.loads(plan)[0]["Plan"])
 
 
 def indexes(plan: dict[str, Any]) -> set[str]:
@@ -166,6 +169,16 @@ async def test_a_sitemap_and_its_parts_are_read_by_the_ids(many: Database) -> No
         plan = await explain(many, statement, size=50_000, first=50_000, last=99_999)
         assert not [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
         assert indexes(plan) == {"pk_articles"}
+
+
+async def test_what_many_ask_for_at_once_is_found_by_its_key(many: Database) -> None:
+    asked = {"viewer": [1, 2, 3], "at": [NOON] * 3, "number": [0] * 3}
+    for known, by_slug in product((False, True), (False, True)):
+        statement = together.for_each(queries.one(by_slug=by_slug, known=known, include=frozenset(Include)))
+        given = {"slug": ["s7", "s99999", "nowhere"]} if by_slug else {"id": [7, 99_999, 2**40]}
+        plan = await explain(many, statement, ", ANALYZE, BUFFERS", **asked, **given)
+        assert plan["Actual Rows"] == 2
+        assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 100
 
 
 async def test_ones_own_are_found_by_an_index(many: Database) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -103,6 +103,22 @@ async def test_reads_are_one_statement_without_a_transaction(
     assert await wire.during(people.account(ada)) == "SELECT"
     assert await wire.during(people.profile(ADA)) == "SELECT"
     assert await wire.during(container.readiness().check()) == "SELECT"
+
+
+async def test_what_many_ask_for_at_once_is_one_statement(
+    container: Container, wire: Wire, ada: int, article: int
+) -> None:
+    reading, people = container.article_queries(), container.user_queries()
+    several: list[Callable[[], Awaitable[object]]] = [
+        *(partial(reading.get, article, viewer=viewer) for viewer in (None, ada)),
+        *(partial(reading.get, Slug("one"), viewer=viewer) for viewer in (None, ada)),
+        partial(people.account, ada),
+    ]
+    for ask in several:
+        # On each of its connections, the driver asks once what a list is.
+        await asyncio.gather(*(ask() for _ in range(32 * container.database().size)))
+        for number, statements in ((2, "SELECT"), (32, "SELECT"), (33, "SELECT SELECT")):
+            assert await wire.during(asyncio.gather(*(ask() for _ in range(number)))) == statements
 
 
 async def test_accounts(container: Container, wire: Wire) -> None:

@@ -1,13 +1,15 @@
 """What a store promises of who reads what, and when."""
 
+import asyncio
 from datetime import datetime, timedelta
 
 import pytest
 
-from blog.application.queries import ArticleFilter
+from blog.application.queries import AccountView, ArticleFilter
 from blog.domain.articles import Article, ArticleNotFound, Status
+from blog.domain.slugs import Slug
 from blog.testing.builders import NOON
-from blog.testing.keeping import SOMEBODY_ELSE, Storage, keep_article, keep_draft, keep_user, view_of
+from blog.testing.keeping import SOMEBODY_ELSE, Storage, keep_article, keep_bob, keep_draft, keep_user, view_of
 
 INSTANT = timedelta(microseconds=1)
 OUT, GONE = NOON + timedelta(days=1), NOON + timedelta(days=2)
@@ -70,6 +72,32 @@ class StoredVisibility:
             with pytest.raises(ArticleNotFound):
                 await storage.articles.get(article.address, viewer=viewer)
         assert await storage.articles.get(article.address, viewer=user.id) == view_of(storage, article, user.id)
+
+    async def test_of_many_who_ask_at_once_each_is_told_what_it_may_know(self, storage: Storage) -> None:
+        ada, bob = await keep_user(storage), await keep_bob(storage)
+        public = [await keep_article(storage, author) for author in (ada, bob)]
+        drafts = [
+            await keep_draft(storage, author, slug=Slug(f"draft-{number}"))
+            for number, author in enumerate((ada, bob) * 9)
+        ]
+
+        async def told(viewer: int | None, which: int | Slug) -> int | None:
+            try:
+                return (await storage.articles.get(which, viewer=viewer)).id
+            except ArticleNotFound:
+                return None
+
+        for viewers in ((None, ada.id, bob.id), (bob.id, SOMEBODY_ELSE, None, ada.id)):
+            asked = [(viewer, article) for article in (*drafts, *public) for viewer in viewers]
+            by_id = await asyncio.gather(*(told(viewer, article.id) for viewer, article in asked))
+            may = [article in public or article.author_id == viewer for viewer, article in asked]
+            assert by_id == [article.id if it else None for it, (_, article) in zip(may, asked, strict=True)]
+            by_slug = await asyncio.gather(
+                *(told(viewer, article.address or article.slug) for viewer, article in asked)
+            )
+            assert by_slug == [article.id if article in public else None for _, article in asked]
+        accounts = await asyncio.gather(*(storage.users.account(user.id) for user in (bob, ada) * 20))
+        assert accounts == [AccountView.of(bob), AccountView.of(ada)] * 20
 
 
 async def hidden(storage: Storage, article: Article, moment: datetime, status: Status) -> None:

@@ -38,6 +38,7 @@ from blog.adapters.database.tables import (
     users,
     working_copies,
 )
+from blog.adapters.database.together import Together
 from blog.application.ports import Clock
 from blog.application.queries import (
     ANY,
@@ -103,7 +104,9 @@ CAME_OUT = (
 _BY_ID = articles.c.id == bindparam("id")
 _OWNED = exists().where(_ITS, slugs.c.article_id == articles.c.id).label("owned")
 _BY_SLUG = articles.c.id == func.coalesce(
-    select(slugs.c.article_id).where(_ITS).scalar_subquery(), CAME_OUT.scalar_subquery(), bindparam("number")
+    select(slugs.c.article_id).where(_ITS).scalar_subquery(),
+    CAME_OUT.scalar_subquery(),
+    bindparam("number", type_=BigInteger),
 )
 
 
@@ -238,12 +241,13 @@ PROFILE_BY_NAME = select(*PROFILE).where(users.c.username_key == bindparam("user
 class DatabaseArticleQueries:
     def __init__(self, database: Database, now: Clock) -> None:
         self._database, self._now = database, now
+        self._look_up = Together(database.read)
 
     async def get(self, which: int | Slug, *, viewer: int | None, include: Collection[Include] = ()) -> ArticleView:
         at, by_slug = self._now(), isinstance(which, Slug)
         statement = one(by_slug=by_slug, known=viewer is not None, include=frozenset(include))
         given = {"slug": which, "number": which.mark or 0} if isinstance(which, Slug) else {"id": which}
-        for row in await self._database.read(statement, {"viewer": viewer, "at": at, **given}):
+        for row in await self._look_up(statement, {"viewer": viewer, "at": at, **given}):
             view = view_of(row, viewer, at, include)
             if not by_slug or view.slug == which:
                 return view
@@ -342,10 +346,11 @@ def view_of(row: Row, viewer: int | None, at: datetime, included: Collection[str
 class DatabaseUserQueries:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._look_up = Together(database.read)
 
     async def account(self, user_id: int) -> AccountView:
-        for row in await self._database.read(ACCOUNT_BY_ID, {"id": user_id}):
-            return AccountView(**row)
+        for row in await self._look_up(ACCOUNT_BY_ID, {"id": user_id}):
+            return AccountView(**{name: row[name] for name in AccountView.__slots__})
         raise UserNotFound
 
     async def profile(self, username: Username) -> ProfileView:

@@ -233,7 +233,9 @@ def came_out(table: FromClause) -> ColumnElement[bool]:
 SLUG = case(
     (
         came_out(articles),
-        func.blog_slug(articles.c.id, articles.c.slug, articles.c.publish_at, bindparam("at")),
+        func.blog_slug(
+            articles.c.id, articles.c.slug, articles.c.publish_at, bindparam("at", type_=DateTime(timezone=True))
+        ),
     ),
     else_=articles.c.slug,
 ).label("slug")
