@@ -157,7 +157,7 @@ class Sort(StrEnum):
     """To what is searched for, among `RANKED` articles at a time. Places in this order are not kept."""
 
 
-RANKED = 1000
+RANKED = 500
 """Articles that are compared with each other by relevance: of those that match, the ones with the highest ids, which
 were written last, stand first; then come as many more."""
 

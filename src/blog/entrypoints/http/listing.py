@@ -197,8 +197,8 @@ class Listing(Selection):
         Annotated[
             SortName,
             msgspec.Meta(
-                description="The order, with a minus backwards; of a search, relevance: among the thousand articles "
-                "that were written last, then among the thousand before them."
+                description="The order, with a minus backwards; of a search, relevance: among the 500 articles "
+                "that were written last, then among the 500 before them."
             ),
         ]
         | msgspec.UnsetType
