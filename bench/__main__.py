@@ -100,7 +100,8 @@ def measure(given: argparse.Namespace) -> None:
     if given.docs and (given.only or given.beside is not None):
         raise Failure("--docs is for a run of everything: leave --only and --with out.")
     large = given.large or bool(given.sizes)
-    names = given.only or (["sizes"] if large else list(WORKLOADS))
+    # In this order, whichever they are: what writes comes last.
+    names = [name for name in WORKLOADS if name in (given.only or (["sizes"] if large else WORKLOADS))]
     sizes = tuple(sorted({SIZE, *(given.sizes or SIZES)})) if large else (SIZE,)
     plan = Plan(rounds=given.rounds, seconds=given.seconds, connections=given.connections, sizes=sizes)
     beside = SERVICES[1:] if given.beside is None else given.beside
