@@ -31,10 +31,11 @@ class BcryptHasher:
     bcrypt alone looks at 72 bytes. A stored hash reads `bcrypt-hmac-sha256$` and what bcrypt gave.
 
     `cost` is the base-2 logarithm of the rounds: 12 takes a quarter of a second of one core. `threads` hash at a
-    time, and `queue` more wait; whoever comes after them is refused at once.
+    time, and `queue` more wait; whoever comes after them is refused at once. With as many threads as the machine has
+    cores, whoever reads meanwhile waits for their turns to end.
     """
 
-    def __init__(self, *, cost: int = 12, threads: int = 2, queue: int = 100) -> None:
+    def __init__(self, *, cost: int = 12, threads: int = 1, queue: int = 50) -> None:
         self._cost = cost
         self._limit = threads + queue
         self._running = 0
