@@ -78,7 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run, and say what came of it; the answer is the exit code."""
     given = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    # Under nohup it goes on when its terminal is closed.
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         measure(given)
     except (Failure, EmbeddedPostgresError) as error:

@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +49,21 @@ def environment(settings: dict[str, object]) -> dict[str, str]:
     """What a process of ours may know of this one's environment, and these settings, in capitals."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return {**inherited, "LC_ALL": "C.UTF-8", **{name.upper(): str(value) for name, value in settings.items()}}
+
+
+@contextmanager
+def hearing_signals() -> Iterator[None]:
+    """What is started in here is interrupted by whatever interrupts it.
+
+    Whoever runs the tests may ignore some signals (`nohup`, and `&` in a script), and so would all that they start.
+    """
+    numbers = (signal.SIGINT, signal.SIGHUP)
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def blog(*arguments: object, cwd: Path, **settings: object) -> subprocess.CompletedProcess[str]:
@@ -127,7 +142,7 @@ class Service:
 
     def start(self) -> None:
         """Start it in a process group of its own, as a shell does, and don't wait for it."""
-        with self._out.open("wb") as out, self._err.open("wb") as err:
+        with hearing_signals(), self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
                 [COMMAND, "serve", "--port", str(self.port), "--workers", str(self.workers)],
                 cwd=self.folder.parent,

@@ -17,7 +17,7 @@ import pytest
 
 from bench import Failure, load
 from bench.load import Exchange, Request
-from tests.integration.service import PATIENCE, eventually
+from tests.integration.service import PATIENCE, eventually, hearing_signals
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(
@@ -105,9 +105,11 @@ def bench(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     folder.joinpath("tmp").mkdir()
     command = [sys.executable, "-c", FEW, "--data", str(folder / "data"), "--out", str(folder / "out"), *arguments]
     told = {**os.environ, "TMPDIR": str(folder / "tmp"), "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command, env=told, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
+    with hearing_signals():
+        started = subprocess.Popen(
+            command, env=told, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    with started as running:
         yield running
         running.terminate()
 
