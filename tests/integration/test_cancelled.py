@@ -91,6 +91,19 @@ async def test_who_asks_together_with_others_leaves_them_theirs(
     assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
+async def test_who_asks_once_everything_was_cancelled_is_answered(database: Database) -> None:
+    article = await keep_article(database)
+    reading = DatabaseArticleQueries(database, Clock())
+    before = asyncio.all_tasks()
+    asking = asyncio.create_task(reading.get(article.id, viewer=None))
+    await asyncio.sleep(0)  # It has asked, and no statement has begun.
+    for task in asyncio.all_tasks() - before:
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert (await reading.get(article.id, viewer=None)).id == article.id
+
+
 async def test_a_statement_without_its_caller_ends_its_transaction(database: Database, elsewhere: Elsewhere) -> None:
     """Whoever goes on in the block keeps nothing, and is told so in the blog's words."""
     with pytest.raises(RuntimeError, match="nothing is kept"):

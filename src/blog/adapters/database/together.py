@@ -35,6 +35,8 @@ class Together:
     async def __call__(self, statement: Select[Any], parameters: Parameters) -> Sequence[Row]:
         """The rows of the statement, as `Database.read` finds them. Raises `Unavailable`."""
         asked, answers = self._open.get(statement) or self._begin(statement)
+        if answers.done():  # It was cancelled before it began, with all else that ran then.
+            asked, answers = self._begin(statement)
         place = len(asked)
         asked.append(parameters)
         if place + 1 == MOST:
