@@ -52,14 +52,15 @@ HIGHLIGHT = func.ts_headline(
     literal_column("'StartSel=<mark>, StopSel=</mark>, MaxFragments=2, MaxWords=25, MinWords=8'"),
 ).label("highlight")
 
-# The latest section of the articles, the two before it, the four before those, and so on. PostgreSQL looks into them
-# in this order, and no further than until it has as many articles as are ranked: a word that every article has is
-# found in the latest alone, and one that few have in as many looks as the number of sections has digits.
+# The latest section of the articles, the one before it, the two before that, the four before those, and so on.
+# PostgreSQL looks into them in this order, and no further than until it has as many articles as are ranked: a word
+# that every article has is found in the latest, and one that few have in as many looks as the number of sections has
+# binary digits, and one more.
 _SECTIONS = (
     text("""
-        SELECT ARRAY(SELECT generate_series(greatest(last + 2 - (2 << step), 0), last + 1 - (1 << step))) AS numbers
-        FROM generate_series(0, 29) AS step, (SELECT max(id) >> 13 AS last FROM articles) AS latest
-        WHERE last + 1 >= 1 << step
+        SELECT ARRAY(SELECT generate_series(greatest(last + 1 - (1 << step), 0), last - (1 << step >> 1))) AS numbers
+        FROM generate_series(0, 30) AS step, (SELECT max(id) >> 13 AS last FROM articles) AS latest
+        WHERE last >= 1 << step >> 1
         ORDER BY step
     """)
     .columns(column("numbers", ARRAY(BigInteger)))
