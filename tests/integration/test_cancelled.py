@@ -94,14 +94,23 @@ async def test_who_asks_together_with_others_leaves_them_theirs(
 async def test_who_asks_once_everything_was_cancelled_is_answered(database: Database) -> None:
     article = await keep_article(database)
     reading = DatabaseArticleQueries(database, Clock())
+
+    def ask() -> asyncio.Task[ArticleView]:
+        return asyncio.create_task(reading.get(article.id, viewer=None))
+
+    async def cancel() -> None:
+        """All that run when two have asked, but for one of them, and before a statement has begun."""
+        for task in asyncio.all_tasks() - before - {asyncio.current_task(), spared, at_once}:
+            task.cancel()
+
     before = asyncio.all_tasks()
-    asking = asyncio.create_task(reading.get(article.id, viewer=None))
-    await asyncio.sleep(0)  # It has asked, and no statement has begun.
-    for task in asyncio.all_tasks() - before:
-        task.cancel()
+    asking, spared, cancelling, at_once = ask(), ask(), asyncio.create_task(cancel()), ask()
+    await cancelling
     with pytest.raises(asyncio.CancelledError):
         await asking
-    assert (await reading.get(article.id, viewer=None)).id == article.id
+    with pytest.raises(Unavailable):
+        await spared
+    assert [found.id for found in await asyncio.gather(at_once, ask())] == [article.id] * 2
 
 
 async def test_a_statement_without_its_caller_ends_its_transaction(database: Database, elsewhere: Elsewhere) -> None:

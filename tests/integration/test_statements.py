@@ -9,6 +9,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]
 import httpx
 import pytest
 from sqlalchemy import URL, Select, text
@@ -17,7 +18,7 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from blog.adapters.database import Database, articles, previews, queries, replies, users, working_copies
 from blog.adapters.database.tables import metadata
 from blog.application.ports import Reply
-from blog.application.queries import ANY, ArticleFilter, Include, Place
+from blog.application.queries import ANY, ArticleFilter, ArticleView, Include, Place
 from blog.container import Container
 from blog.domain.articles import Content, EditedMeanwhile, Title
 from blog.domain.previews import Previewed
@@ -119,6 +120,14 @@ async def test_what_many_ask_for_at_once_is_one_statement(
         await asyncio.gather(*(ask() for _ in range(32 * container.database().size)))
         for number, statements in ((2, "SELECT"), (32, "SELECT"), (33, "SELECT SELECT")):
             assert await wire.during(asyncio.gather(*(ask() for _ in range(number)))) == statements
+
+
+async def test_what_one_of_them_asks_for_wrongly_is_nothing_to_the_others(container: Container, article: int) -> None:
+    asking = (container.article_queries().get(which, viewer=None) for which in (article, 2**63, article))
+    first, wrong, last = await asyncio.gather(*asking, return_exceptions=True)
+    assert isinstance(first, ArticleView)
+    assert isinstance(wrong, asyncpg.DataError)
+    assert last == first
 
 
 async def test_accounts(container: Container, wire: Wire) -> None:

@@ -80,6 +80,12 @@ class StoredVisibility:
             await keep_draft(storage, author, slug=Slug(f"draft-{number}"))
             for number, author in enumerate((ada, bob) * 9)
         ]
+        # At their addresses for their authors alone.
+        gone = [
+            await keep_article(storage, author, slug=Slug(f"gone-{number}"), unpublish_at=GONE)
+            for number, author in enumerate((ada, bob) * 4)
+        ]
+        storage.clock.strike(GONE)
 
         async def told(viewer: int | None, which: int | Slug) -> int | None:
             try:
@@ -88,14 +94,14 @@ class StoredVisibility:
                 return None
 
         for viewers in ((None, ada.id, bob.id), (bob.id, SOMEBODY_ELSE, None, ada.id)):
-            asked = [(viewer, article) for article in (*drafts, *public) for viewer in viewers]
+            asked = [(viewer, article) for article in (*drafts, *gone, *public) for viewer in viewers]
             by_id = await asyncio.gather(*(told(viewer, article.id) for viewer, article in asked))
             may = [article in public or article.author_id == viewer for viewer, article in asked]
             assert by_id == [article.id if it else None for it, (_, article) in zip(may, asked, strict=True)]
-            by_slug = await asyncio.gather(
-                *(told(viewer, article.address or article.slug) for viewer, article in asked)
-            )
-            assert by_slug == [article.id if article in public else None for _, article in asked]
+            by_slug = await asyncio.gather(*(told(viewer, article.slug) for viewer, article in asked))
+            assert by_slug == [
+                None if article in drafts else found for (_, article), found in zip(asked, by_id, strict=True)
+            ]
         accounts = await asyncio.gather(*(storage.users.account(user.id) for user in (bob, ada) * 20))
         assert accounts == [AccountView.of(bob), AccountView.of(ada)] * 20
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeGuard
 
 from sqlalchemy import ColumnElement, Executable, Select, bindparam, func, literal_column, select, true
@@ -12,13 +12,15 @@ from sqlalchemy.sql.elements import BindParameter
 from sqlalchemy.sql.visitors import ExternallyTraversible
 
 from blog.adapters.database.engine import Row
+from blog.domain.errors import Unavailable
 
 MOST = 32
 """How many go into one statement. Larger ones save little more, and keep who asked first waiting."""
 
 Read = Callable[[Executable, Mapping[str, Any]], Awaitable[Sequence[Row]]]
 Parameters = Mapping[str, Any]
-Answers = Sequence[Sequence[Row]]
+Asked = list[tuple[Parameters, asyncio.Future[Sequence[Row]]]]
+Answers = Sequence[Sequence[Row] | Exception]
 
 
 class Together:
@@ -30,39 +32,66 @@ class Together:
 
     def __init__(self, read: Read) -> None:
         self._read = read
-        self._open: dict[Select[Any], tuple[list[Parameters], asyncio.Task[Answers]]] = {}
+        self._open: dict[Select[Any], tuple[Asked, asyncio.Task[Answers]]] = {}
 
     async def __call__(self, statement: Select[Any], parameters: Parameters) -> Sequence[Row]:
         """The rows of the statement, as `Database.read` finds them. Raises `Unavailable`."""
-        asked, answers = self._open.get(statement) or self._begin(statement)
-        if answers.done():  # It was cancelled before it began, with all else that ran then.
-            asked, answers = self._begin(statement)
-        place = len(asked)
-        asked.append(parameters)
-        if place + 1 == MOST:
+        asked, answering = self._open.get(statement) or self._begin(statement)
+        if answering.cancelling():  # With all else that ran then, before it began.
+            asked, answering = self._begin(statement)
+        # One for each, so that who stops waiting leaves the others theirs.
+        answer: asyncio.Future[Sequence[Row]] = asyncio.get_running_loop().create_future()
+        asked.append((parameters, answer))
+        if len(asked) == MOST:
             del self._open[statement]
-        # Who stops waiting leaves the others theirs.
-        return (await asyncio.shield(answers))[place]
+        return await answer
 
-    def _begin(self, statement: Select[Any]) -> tuple[list[Parameters], asyncio.Task[Answers]]:
-        asked: list[Parameters] = []
+    def _begin(self, statement: Select[Any]) -> tuple[Asked, asyncio.Task[Answers]]:
+        asked: Asked = []
         # A task begins once everything has run that is ready to by now.
-        answers = asyncio.create_task(self._answer(statement, asked))
-        # What goes wrong when nobody waits any more is no news.
-        answers.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._open[statement] = asked, answers
-        return asked, answers
+        answering = asyncio.create_task(self._answer(statement, asked))
+        answering.add_done_callback(partial(tell, asked))
+        self._open[statement] = asked, answering
+        return asked, answering
 
-    async def _answer(self, statement: Select[Any], asked: list[Parameters]) -> Answers:
+    async def _answer(self, statement: Select[Any], asked: Asked) -> Answers:
         if len(asked) < MOST:
             del self._open[statement]
-        if len(asked) == 1:
-            return [await self._read(statement, asked[0])]
-        found: list[list[Row]] = [[] for _ in asked]
-        given = {name: [parameters[name] for parameters in asked] for name in asked[0]}
+        each = [parameters for parameters, _ in asked]
+        if len(each) > 1:
+            try:
+                return await self._at_once(statement, each)
+            except Unavailable as error:
+                return [error] * len(each)
+            except Exception:  # noqa: S110
+                pass  # What is wrong with the parameters of one is nothing to the others.
+        return [await self._alone(statement, parameters) for parameters in each]
+
+    async def _at_once(self, statement: Select[Any], each: Sequence[Parameters]) -> Answers:
+        found: list[list[Row]] = [[] for _ in each]
+        given = {name: [parameters[name] for parameters in each] for name in each[0]}
         for row in await self._read(for_each(statement), given):
             found[row["place"] - 1].append(row)
         return found
+
+    async def _alone(self, statement: Select[Any], parameters: Parameters) -> Sequence[Row] | Exception:
+        try:
+            return await self._read(statement, parameters)
+        except Exception as error:
+            return error
+
+
+def tell(asked: Asked, answering: asyncio.Task[Answers]) -> None:
+    """Give those who still wait what was found for each, or what went wrong."""
+    for place, (_, answer) in enumerate(asked):
+        if answer.done():
+            continue
+        if answering.cancelled():
+            answer.set_exception(Unavailable())
+        elif isinstance(outcome := answering.result()[place], Exception):
+            answer.set_exception(outcome)
+        else:
+            answer.set_result(outcome)
 
 
 @lru_cache(512)
