@@ -4,12 +4,10 @@
 `asgi` is the same without a framework, and `fixed` answers from memory, which is as much as the server can do.
 None of them checks, limits or logs anything. What they send as headers is as long as what the product sends.
 
-`python -m bench.apps NAME PORT` serves one, as `blog serve` would with one worker. `BENCH_SAMPLE` is a file that
-says what the product replies: `sample` writes it.
+`BENCH_APP` names one for `from_environment`, and `BENCH_SAMPLE` a file that says what the product replies.
 """
 
 import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -20,9 +18,6 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 import jwt
 import msgspec
-from granian import Granian
-from granian.constants import Interfaces, Loops
-from granian.log import LogLevels
 from litestar import Litestar, Request, Response, get, patch, post
 from litestar.params import FromPath, FromQuery
 
@@ -250,30 +245,3 @@ def from_environment() -> ASGIApp:
     """The application that the environment names."""
     sample = msgspec.json.decode(Path(os.environ["BENCH_SAMPLE"]).read_bytes(), type=Sample)
     return APPS[os.environ["BENCH_APP"]](sample)
-
-
-def serve(target: str, port: int, *, factory: bool) -> None:
-    """Serve an application in one process, in the server that the product is served by, as it is set up there."""
-    Granian(
-        target,
-        factory=factory,
-        address="127.0.0.1",
-        port=port,
-        workers=1,
-        interface=Interfaces.ASGI,
-        loop=Loops.uvloop,
-        websockets=False,
-        log_level=LogLevels.warning,
-        respawn_failed_workers=True,
-        workers_kill_timeout=10,
-    ).serve()
-
-
-if __name__ == "__main__":
-    name, port = sys.argv[1], int(sys.argv[2])
-    if name in APPS:
-        os.environ["BENCH_APP"] = name
-        serve("bench.apps:from_environment", port, factory=True)
-    else:  # The file of an application of somebody else's, which has an `app` in it.
-        sys.path.insert(0, str(Path(name).parent))
-        serve(f"{Path(name).stem}:app", port, factory=False)

@@ -132,4 +132,4 @@ def production(folder: Path) -> str:
 
 def other(application: str | Path) -> list[str]:
     """How anything else is: one of `bench.apps`, or the file of another application."""
-    return [sys.executable, "-m", "bench.apps", str(application), "{port}"]
+    return [sys.executable, "-m", "bench.serve", str(application), "{port}"]
