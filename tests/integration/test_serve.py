@@ -120,7 +120,7 @@ def test_a_signal_lets_requests_in_flight_finish(number: signal.Signals, group: 
             return client.post("/auth/login", data={"username": "ada", "password": PASSWORD})
 
         replies = [threads.submit(log_in) for _ in range(logins)]
-        # They take a quarter of a second each and two at a time: once one is answered, the others have all arrived.
+        # They take a quarter of a second each, one after the other: once one is answered, all others have arrived.
         next(as_completed(replies, PATIENCE))
         waiting = sum(not reply.done() for reply in replies)
         began = time.monotonic()

@@ -98,10 +98,11 @@ def by_relevance(*conditions: ColumnElement[bool], rounds: int, limit: int, skip
 
 
 LOOKED_AT = {"tags": 8, "words": 2}
-"""How many articles are looked at one by one before an index is asked, times the square root of how many there are.
+"""How many articles are looked at one by one before an index is asked, times the square root of the highest id.
 
-With so many, looking at them takes about as long as it takes the index to find a tag, or a word, that hardly fewer
-have: the rarer it is, the sooner it is found by the one, and the later by the other.
+That is about how many there are, and is known without counting them. With so many, looking at them takes about as
+long as it takes the index to find a tag, or a word, that hardly fewer have: the rarer it is, the sooner it is found
+by the one, and the later by the other.
 """
 
 

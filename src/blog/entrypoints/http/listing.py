@@ -10,7 +10,17 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 from litestar import Request
 
-from blog.application.queries import ArticleFilter, ArticlePage, ArticleView, AuthorView, Include, Order, Place, Sort
+from blog.application.queries import (
+    RANKED,
+    ArticleFilter,
+    ArticlePage,
+    ArticleView,
+    AuthorView,
+    Include,
+    Order,
+    Place,
+    Sort,
+)
 from blog.domain.articles import Language, Status, utc_of
 from blog.domain.errors import Invalid
 from blog.domain.searches import SearchWords
@@ -197,8 +207,8 @@ class Listing(Selection):
         Annotated[
             SortName,
             msgspec.Meta(
-                description="The order, with a minus backwards; of a search, relevance: among the 500 articles "
-                "that were written last, then among the 500 before them."
+                description="The order, with a minus backwards; of a search, relevance: among the "
+                f"{RANKED} articles that were written last, then among the {RANKED} before them."
             ),
         ]
         | msgspec.UnsetType
