@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from alembic import op
+
+from blog.adapters.database.migrating import replace_index
 
 revision: str = "0005"
 down_revision: str | Sequence[str] | None = "0004"
@@ -12,13 +13,10 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    op.drop_index("ix_articles_search", "articles")
     # Which 8,192 ids an article's is one of, in an array, for which no extension is needed.
-    op.create_index(
-        "ix_articles_search", "articles", ["search", sa.text("(ARRAY[id >> 13])")], postgresql_using="gin"
-    )
+    section = sa.text("(ARRAY[id >> 13])")
+    replace_index("ix_articles_search", "articles", ["search", section], postgresql_using="gin")
 
 
 def downgrade() -> None:
-    op.drop_index("ix_articles_search", "articles")
-    op.create_index("ix_articles_search", "articles", ["search"], postgresql_using="gin")
+    replace_index("ix_articles_search", "articles", ["search"], postgresql_using="gin")

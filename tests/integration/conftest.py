@@ -134,6 +134,15 @@ async def container(migrated: URL, clock: Clock) -> AsyncIterator[Container]:
 
 
 @pytest.fixture
+async def behind(empty: URL, clock: Clock) -> AsyncIterator[Container]:
+    """The blog on a database without any table."""
+    address = empty.render_as_string(hide_password=False)
+    container = quick(lambda settings: Container(settings=settings), clock, DATABASE_URL=address)
+    yield container
+    await close(container)
+
+
+@pytest.fixture
 def app(container: Container) -> ASGIApp:
     return build(container)
 

@@ -8,11 +8,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
@@ -28,14 +27,15 @@ from blog.adapters.database import Database, schema
 from blog.adapters.database.schema import Schema, SchemaBehind, SchemaState
 from blog.adapters.database.tables import metadata
 from blog.application.queries import Include
-from blog.container import Container, close
+from blog.container import Container
 from blog.domain.articles import ArticleNotFound, Content
 from blog.domain.slugs import Slug
 from blog.entrypoints.http.app import build
 from blog.settings import Settings
 from tests.builders import Clock
 from tests.integration.conftest import aside
-from tests.support import KEY, quick
+from tests.integration.databases import downgrade, execute, query, run, upgrade
+from tests.support import KEY
 
 CLONE = Path(__file__).parents[2]
 CODE = CLONE / "src" / "blog" / "adapters" / "database"
@@ -48,7 +48,8 @@ LANDED = {
     "0002": "ce7583da87bb6910f4aed23b1cd0bffa40956da031fc0b271c732afc5700b734",
     "0003": "87113acf89663aa917ffd0d14ea02a15088972a67bf2b09b7d23ff3e94ea8891",
     "0004": "53e540725009e107a86988430a71baa1036f64c62fbeca3252974434d4bddbb0",
-    "0005": "80ae4f22a3e4d2a670daed42849d40f1ae476682c4972bbe172f4f61c3286ede",
+    "0005": "541b639384c3d0ac7caca298ff29ee65bf13285bf3ae1f19f84484a471deb6e8",
+    "0006": "08098a4ee71a9fedd6e01dd8fdf5e1ef81b681670765f55563d4abc06c5205c6",
 }
 
 # Rows for each revision, over which the later ones are applied: at least one in every table that it makes.
@@ -101,45 +102,9 @@ UNION ALL
 SELECT 'function ' || pg_proc.oid::regprocedure FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 """
 
-T = TypeVar("T")
-
-
-async def run(url: URL, work: Callable[[Connection], T]) -> T:
-    """Do some work on a connection, and commit it."""
-    engine = create_async_engine(url, poolclass=NullPool)
-    try:
-        async with engine.begin() as connection:
-            return await connection.run_sync(work)
-    finally:
-        await engine.dispose()
-
-
-async def query(url: URL, statement: str) -> list[Any]:
-    """The first column of what a statement finds."""
-    return await run(url, lambda connection: list(connection.execute(text(statement)).scalars()))
-
-
-async def execute(url: URL, *statements: str) -> None:
-    def work(connection: Connection) -> None:
-        for statement in statements:
-            connection.execute(text(statement))
-
-    await run(url, work)
-
 
 async def schema_of(url: URL) -> set[str]:
     return set(await query(url, SCHEMA))
-
-
-def upgrade(url: URL, revision: str = "head") -> None:
-    aside(lambda: Schema().upgrade(url, revision))
-
-
-def downgrade(url: URL, revision: str = "-1") -> list[str]:
-    """Take migrations back; the answer is what was said of it."""
-    heard: list[str] = []
-    aside(lambda: Schema().downgrade(url, revision, say=heard.append))
-    return heard
 
 
 def alembic(url: URL, *arguments: str) -> subprocess.Popen[str]:
@@ -294,8 +259,9 @@ async def test_taking_it_back_shows_nothing_that_is_hidden(empty: URL) -> None:
 
 async def test_they_make_what_the_code_knows(migrated: URL, empty: URL) -> None:
     # What searching reads is a function's, and so is where an article is out.
-    reading, slugs = (SCRIPTS.get_revision(revision).module for revision in ("0003", "0004"))
-    await execute(empty, "CREATE EXTENSION pg_trgm", reading.CONFIGURATION, reading.VECTOR)
+    reading, slugs, search = (SCRIPTS.get_revision(revision).module for revision in ("0003", "0004", "0006"))
+    vector = search.VECTOR.format(stems=search.STEMS)
+    await execute(empty, "CREATE EXTENSION pg_trgm", reading.CONFIGURATION, vector)
     await run(empty, metadata.create_all)
     await execute(empty, slugs.SLUG)
     assert await schema_of(migrated) == await schema_of(empty)
@@ -420,15 +386,6 @@ async def test_alembics_own_command_works_in_a_clone(empty: URL) -> None:
     assert "No new upgrade operations detected." in said(alembic(empty, "check"))
     said(alembic(empty, "downgrade", "-1"))
     assert await query(empty, "SELECT * FROM alembic_version") == [revision.revision for revision in REVISIONS[-2:-1]]
-
-
-@pytest.fixture
-async def behind(empty: URL, clock: Clock) -> AsyncIterator[Container]:
-    """The blog on a database without any table."""
-    address = empty.render_as_string(hide_password=False)
-    container = quick(lambda settings: Container(settings=settings), clock, DATABASE_URL=address)
-    yield container
-    await close(container)
 
 
 async def test_a_schema_is_behind_current_or_ahead(behind: Container, empty: URL) -> None:

@@ -179,7 +179,7 @@ def upgrade(*, revision: str) -> None:
     """Apply migrations."""
     with running_database(Settings.load(), say=say) as settings:
         container = Container(settings=settings)
-        container.schema().upgrade(settings.database_url, revision)
+        container.schema().upgrade(settings.database_url, revision, say=say)
         say(f"The schema is {_state(container).value}.")
 
 
@@ -197,9 +197,18 @@ def history() -> None:
 
 
 def check() -> int:
-    """Say whether the schema is current; if it is behind, that is a failure."""
+    """Say whether the schema is current and whole; if it is not, that is a failure."""
     with running_database(Settings.load(), say=say) as settings:
-        state = _state(Container(settings=settings))
+        container = Container(settings=settings)
+        state = _state(container)
+        missing = _missing(container) if state is SchemaState.CURRENT else []
+    for line in missing:
+        say(f"missing: {line}")
+    if missing:
+        raise Failure(
+            "The database has every migration and lacks what is listed above, or has it otherwise. A restore failed "
+            "in part, or someone changed it by hand: restore a backup, or make what is missing."
+        )
     say(SchemaBehind.sentence if state is SchemaState.BEHIND else f"The schema is {state.value}.")
     return int(state is SchemaState.BEHIND)
 
@@ -225,6 +234,17 @@ def _state(container: Container) -> SchemaState:
             await database.close()
 
     return asyncio.run(state())
+
+
+def _missing(container: Container) -> list[str]:
+    async def missing() -> list[str]:
+        database = container.database()
+        try:
+            return await container.schema().missing(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(missing())
 
 
 def _check_address(host: str, port: int) -> None:

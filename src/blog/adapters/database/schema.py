@@ -3,9 +3,10 @@
 Alembic is imported where something is migrated: a blog that has every migration starts, and runs, without it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,17 @@ import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import URL, Select, String, column, select, table
 
 from blog.adapters.database.engine import Database, naming_errors
+from blog.adapters.database.inspection import describe
 from blog.domain.errors import Unavailable
 
 if TYPE_CHECKING:
     from alembic.config import Config
-    from alembic.runtime.migration import MigrationContext, RevisionStep
+    from alembic.runtime.migration import RevisionStep
+    from alembic.script import ScriptDirectory
 
 PACKAGE = Path(__file__).parents[2]
+DESCRIPTION = Path(__file__).with_name("schema.txt")
+"""What `describe` answers for a database with every migration, a line each."""
 VERSIONS: Select[str] = select(column("version_num", String)).select_from(table("alembic_version"))
 
 
@@ -58,34 +63,52 @@ class Schema:
         config.set_main_option("script_location", str(self._folder).replace("%", "%%"))
         return config
 
-    def upgrade(self, url: URL | None, revision: str = "head") -> None:
-        """Apply migrations. Blocks. Raises `Unavailable` or `NoSuchRevision`."""
-        from alembic import command
+    def upgrade(
+        self, url: URL | None, revision: str = "head", *, say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """Apply migrations. Blocks. Raises `Unavailable` or `NoSuchRevision`.
 
-        with naming_errors(), naming_refusals():
-            command.upgrade(self.config(url), revision)
+        `say` hears which, before any is applied.
+        """
+
+        def steps(script: "ScriptDirectory", applied: str) -> "list[RevisionStep]":
+            found = script._upgrade_revs(revision, applied)
+            if found:
+                say(f"Applying {_titles(found)}.")
+            return found
+
+        self._run(url, revision, steps)
 
     def downgrade(self, url: URL | None, revision: str, *, say: Callable[[str], None] = lambda _: None) -> None:
-        """Take migrations back, as `upgrade` applies them. `say` is told which, and what is left, before any is."""
+        """Take migrations back, as `upgrade` applies them. `say` hears which, and what is left, before any is."""
+
+        def steps(script: "ScriptDirectory", applied: str) -> "list[RevisionStep]":
+            found = script._downgrade_revs(revision, applied)
+            if not found:
+                say("There is nothing to take back.")
+            elif left := found[-1].to_revisions:
+                say(f"Taking back {_titles(found)}, which leaves the schema of {', '.join(left)}.")
+            else:
+                say(f"Taking back {_titles(found)}, which leaves nothing of the blog, neither tables nor rows.")
+            return found
+
+        self._run(url, revision, steps)
+
+    def _run(
+        self, url: URL | None, revision: str, steps: "Callable[[ScriptDirectory, str], list[RevisionStep]]"
+    ) -> None:
+        """Run what `steps` finds between what is applied and `revision`.
+
+        What Alembic's own `command.upgrade` and `command.downgrade` do, but for what is said in between.
+        """
         from alembic.runtime.environment import EnvironmentContext
         from alembic.script import ScriptDirectory
 
         config = self.config(url)
         script = ScriptDirectory.from_config(config)
-
-        def take_back(applied: str, _: "MigrationContext") -> "list[RevisionStep]":
-            steps = script._downgrade_revs(revision, applied)
-            titles = [f"{step.revision.revision} ({step.revision.doc.rstrip('.')})" for step in steps]
-            if not steps:
-                say("There is nothing to take back.")
-            elif left := steps[-1].to_revisions:
-                say(f"Taking back {', '.join(titles)}, which leaves the schema of {', '.join(left)}.")
-            else:
-                say(f"Taking back {', '.join(titles)}, which leaves nothing of the blog, neither tables nor rows.")
-            return steps
-
-        # What Alembic's own `command.downgrade` does, but for the words: said here, they are of what is done.
-        context = EnvironmentContext(config, script, fn=take_back, destination_rev=revision)
+        # After a lock time-out the rest is found again, and need not be said again.
+        found = lru_cache(lambda applied: steps(script, applied))
+        context = EnvironmentContext(config, script, fn=lambda applied, _: found(applied), destination_rev=revision)
         with naming_errors(), naming_refusals(), context:
             script.run_env()
 
@@ -94,6 +117,14 @@ class Schema:
         from alembic import command
 
         command.history(self.config())
+
+    async def missing(self, database: Database) -> list[str]:
+        """What a database with every migration lacks, or has otherwise, of what they make. Raises `Unavailable`.
+
+        Its revision alone does not say so: a restore that fails in part leaves the revision and loses the rest.
+        """
+        expected = set(DESCRIPTION.read_text(encoding="utf-8").splitlines())
+        return sorted(expected - await describe(database))
 
     async def state(self, database: Database) -> SchemaState:
         """Whether the database has every migration. Raises `Unavailable`."""
@@ -104,6 +135,10 @@ class Schema:
         if versions - self._known:
             return SchemaState.AHEAD
         return SchemaState.CURRENT if versions == {self.head} else SchemaState.BEHIND
+
+
+def _titles(steps: "Iterable[RevisionStep]") -> str:
+    return ", ".join(f"{step.revision.revision} ({step.revision.doc.rstrip('.')})" for step in steps)
 
 
 @contextmanager
