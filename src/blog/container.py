@@ -14,9 +14,16 @@ from blog.adapters.database import (
     DatabaseArticleQueries,
     DatabaseTransaction,
     DatabaseUserQueries,
+    backups,
 )
+from blog.adapters.database.programs import BackupError, PostgresPrograms
 from blog.adapters.database.schema import DatabaseReadiness, NoSuchRevision, Schema, SchemaBehind, SchemaState
-from blog.adapters.embedded_postgres import CONNECTIONS, EmbeddedPostgresError, embedded_postgres
+from blog.adapters.embedded_postgres import (
+    CONNECTIONS,
+    EmbeddedPostgresError,
+    embedded_postgres,
+    program_folders,
+)
 from blog.adapters.markdown import RustMarkdown
 from blog.adapters.memory import (
     MemoryArticleQueries,
@@ -38,13 +45,16 @@ from blog.settings import Settings
 
 __all__ = [
     "CONNECTIONS",
+    "BackupError",
     "Container",
     "EmbeddedPostgresError",
     "NoSuchRevision",
     "SchemaBehind",
     "SchemaState",
+    "backups",
     "close",
     "in_memory",
+    "postgres_programs",
     "running_database",
 ]
 
@@ -136,3 +146,15 @@ def running_database(settings: Settings, *, say: Callable[[str], None]) -> Itera
         return
     with embedded_postgres(settings.blog_data_dir, say=say) as url:
         yield replace(settings, database_url=make_url(url))
+
+
+def postgres_programs(settings: Settings, *, its_own: bool) -> PostgresPrograms:
+    """PostgreSQL's programs for the database in use, whose address the settings have by now.
+
+    For the blog's own, those that run it come first; for another, the system's, because a wheel's know no TLS.
+    """
+    folders = program_folders()
+    if not its_own:
+        folders.sort(key=lambda folder: "site-packages" in folder.parts)
+    assert settings.database_url is not None  # noqa: S101 - it runs
+    return PostgresPrograms(settings.database_url, folders)

@@ -20,7 +20,10 @@ EXAMPLES = """examples:
   blog serve                          start on http://127.0.0.1:8000, with a PostgreSQL of its own
   blog serve --port 8080 --workers 2  elsewhere, with two worker processes
   blog db upgrade                     bring the database up to date
-  blog db check                       say whether it is
+  blog db check                       say whether it is, and whether it is whole
+  blog db shell                       open psql on the database in use
+  blog backup blog.backup             save everything in one file
+  blog restore blog.backup            put it back, also into another PostgreSQL
   blog article list --tag engines     list articles
   blog article search "green lantern" find words in them
   blog article show on-engines        read one; --json is for scripts
@@ -68,8 +71,43 @@ def _parser() -> argparse.ArgumentParser:
         "revision", help="what is to remain: an id of `blog db history`, -1 for all but the last, or base"
     )
     down.set_defaults(command="downgrade")
-    for name, does in (("history", "list the migrations"), ("check", "say whether the schema is current")):
+    shell = actions.add_parser(
+        "shell",
+        help="open psql on the database in use",
+        description="Open psql on the database in use.",
+        epilog="examples:\n  blog db shell\n  blog db shell -- --command 'SELECT count(*) FROM articles'\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    shell.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="what psql is given; put -- before options")
+    shell.set_defaults(command="shell")
+    for name, does in (("history", "list the migrations"), ("check", "say whether the schema is current and whole")):
         action = actions.add_parser(name, help=does, description=f"{does.capitalize()}.")
+        action.set_defaults(command=name)
+
+    for name, does, epilog in (
+        (
+            "backup",
+            "save everything in one file",
+            "The file holds the whole database, in pg_dump's custom format, and not the key that signs tokens.\n\n"
+            "examples:\n  blog backup blog.backup\n  blog backup - | ssh elsewhere 'cat >blog.backup'\n",
+        ),
+        (
+            "restore",
+            "put a backup in the place of the blog in the database in use",
+            "Until it is complete, and where it fails, the database stays as it was.\n\n"
+            "examples:\n  blog restore blog.backup\n"
+            "  DATABASE_URL=postgresql://blog@db/blog blog restore blog.backup\n",
+        ),
+    ):
+        action = commands.add_parser(
+            name,
+            help=does,
+            description=f"{does[0].upper()}{does[1:]}.",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        action.add_argument("file", metavar="FILE", help="the backup, or - for a pipe")
+        action.add_argument("--force", action="store_true", help="replace what is there")
         action.set_defaults(command=name)
 
     article = commands.add_parser("article", help="read articles", description="Read articles.")

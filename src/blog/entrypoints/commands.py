@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from blog.container import (
     CONNECTIONS,
+    BackupError,
     Container,
     EmbeddedPostgresError,
     NoSuchRevision,
@@ -33,7 +34,7 @@ from blog.container import (
     running_database,
 )
 from blog.domain.errors import BlogError, Unavailable
-from blog.entrypoints import articles, logs
+from blog.entrypoints import articles, backups, logs
 from blog.settings import Settings, SettingsError
 
 # What helps, by the beginning of the SQLSTATE (PostgreSQL, appendix A) with which it refuses; the first that fits.
@@ -68,7 +69,7 @@ def run(command: str, **arguments: object) -> int:
         lines = "\n  ".join(str(error).splitlines())
         print(f"blog: the settings cannot be used:\n  {lines}", file=sys.stderr)
         return 2
-    except (Failure, EmbeddedPostgresError) as error:
+    except (Failure, BackupError, EmbeddedPostgresError) as error:
         reason = str(error)
     except NoSuchRevision as error:
         reason = f"{str(error).rstrip('.')}. What there is, and in which order, says: blog db history"
@@ -219,6 +220,9 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "downgrade": downgrade,
     "history": history,
     "check": check,
+    "backup": backups.backup,
+    "restore": backups.restore,
+    "shell": backups.shell,
     "list": articles.list_articles,
     "show": articles.show_article,
     "search": articles.search_articles,

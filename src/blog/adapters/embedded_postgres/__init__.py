@@ -29,10 +29,11 @@ from blog.adapters.embedded_postgres.programs import (
     EmbeddedPostgresError,
     Programs,
     find_programs,
+    program_folders,
     reason_in,
 )
 
-__all__ = ["CONNECTIONS", "EmbeddedPostgresError", "embedded_postgres"]
+__all__ = ["CONNECTIONS", "EmbeddedPostgresError", "embedded_postgres", "program_folders"]
 
 CONNECTIONS = 90
 """How many a service may keep. The server has ten more: for commands beside it, and for PostgreSQL's own reserve."""

