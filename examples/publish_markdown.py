@@ -122,7 +122,9 @@ class Blog:
             for article in response.json():
                 if article["author_id"] == me:
                     articles.setdefault(article["title"], article)  # The newest comes first.
-            page = response.links.get("next", {}).get("url")
+            following = response.links.get("next", {}).get("url")
+            # By the address of the reply: a blog below a path of its host has that path in its links already.
+            page = str(response.url.join(following)) if following else None
         return articles
 
     def publish(self, post: Post, *, draft: bool) -> str:

@@ -9,11 +9,13 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from zipfile import ZipFile
 
 import httpx
@@ -78,6 +80,16 @@ class Page:
         ]
         return [request["url"] for request in asked if not request["url"].startswith("data:")]
 
+    def failures(self) -> list[str]:
+        """The addresses of what was asked for and refused, and why the browser could not ask for others."""
+        answered = [
+            event["params"]["response"] for event in self.events if event["method"] == "Network.responseReceived"
+        ]
+        failed = [event["params"] for event in self.events if event["method"] == "Network.loadingFailed"]
+        return [f"{reply['status']} {reply['url']}" for reply in answered if reply["status"] >= 400] + [
+            json.dumps(each) for each in failed
+        ]
+
     def complaints(self) -> list[str]:
         """What its console has to say but advice: faults, and violations of its policy among them."""
         said = [event["params"] for event in self.events if event["method"] in CONSOLE]
@@ -115,11 +127,83 @@ def browser(folder: Path) -> Iterator[Page]:
         process.wait()
 
 
+class Proxy(ThreadingHTTPServer):
+    """Passes on what is asked for below /blog, without that, to a port; it knows nothing else."""
+
+    daemon_threads = True
+    upstream: int
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), ProxyHandler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class ProxyHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # A reply in two pieces would wait for the client's word on the first one.
+    server: Proxy
+
+    def answer(self) -> None:
+        status, headers, body = self.passed_on()
+        self.send_response_only(status)
+        for name, value in headers:
+            if name.lower() not in ("connection", "content-length", "transfer-encoding"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def passed_on(self) -> tuple[int, list[tuple[str, str]], bytes]:
+        """What the service replies; nothing is found elsewhere."""
+        sent = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        if not self.path.startswith("/blog/"):
+            return 404, [], b""
+        with closing(HTTPConnection("127.0.0.1", self.server.upstream, timeout=PATIENCE)) as connection:
+            connection.request(self.command, self.path.removeprefix("/blog"), sent, dict(self.headers))
+            reply = connection.getresponse()
+            return reply.status, reply.getheaders(), reply.read()
+
+    do_GET = do_POST = answer  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def below_a_path(folder: Path) -> Iterator[tuple[Service, str]]:
+    """The service, and where it is for readers: behind a proxy, at /blog of a host."""
+    with Proxy() as proxy:
+        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
+        site = f"{proxy.url}/blog"
+        with Service(folder, site_url=site) as service:
+            proxy.upstream = service.port
+            thread.start()
+            try:
+                yield service, site
+            finally:
+                proxy.shutdown()
+                thread.join()
+
+
+@contextmanager
+def at_the_root(folder: Path) -> Iterator[tuple[Service, str]]:
+    """The service, and where it is for readers: at its own port."""
+    with Service(folder) as service:
+        yield service, service.url
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed.")
-def test_an_article_is_written_from_the_page(tmp_path: Path) -> None:
-    with Service(tmp_path / "data") as service, browser(tmp_path / "chromium") as page, service.client() as client:
+@pytest.mark.parametrize(("started", "docs_path"), [(at_the_root, "/docs"), (below_a_path, "/docs/")])
+def test_an_article_is_written_from_the_page(
+    tmp_path: Path, started: Callable[[Path], AbstractContextManager[tuple[Service, str]]], docs_path: str
+) -> None:
+    with (
+        started(tmp_path / "data") as (service, site),
+        browser(tmp_path / "chromium") as page,
+        service.client() as client,
+    ):
         service.register("ada")
-        page.call("Page.navigate", url=f"{service.url}/docs")
+        page.call("Page.navigate", url=site + docs_path)
 
         page.click("button.authorize")
         page.write("#oauth_username", "ada")
@@ -151,8 +235,10 @@ def test_an_article_is_written_from_the_page(tmp_path: Path) -> None:
 
         eventually(is_open, "every operation is open", within=2 * PATIENCE)
         requests = page.requests()
-        assert {urlsplit(url).path for url in requests} >= {"/docs", "/openapi.json", "/auth/login", "/articles"}
-        assert {f"{address.scheme}://{address.netloc}" for address in map(urlsplit, requests)} == {service.url}
+        expected = {docs_path, "/docs/swagger-ui.css", "/openapi.json", "/auth/login", "/articles"}
+        assert set(requests) >= {site + path for path in expected}
+        assert [url for url in requests if not url.startswith(f"{site}/")] == []
+        assert page.failures() == []
         assert page.complaints() == []
 
         # What would have been seen.

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -23,7 +24,8 @@ from granian.http import HTTP1Settings
 from blog.entrypoints.http.admission import MAX_BODY
 from tests.integration.service import PATIENCE, Service, eventually, free_port
 
-CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx.conf"
+ROOT = Path(__file__).parents[2]
+CONFIGURATION = ROOT / "deploy" / "nginx.conf"
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 SILENCE = 1
 """Seconds that a client may be silent within a body; the shipped file gives it ten."""
@@ -43,10 +45,38 @@ def configured(folder: Path, *, port: int, upstream: int) -> Path:
     ):
         assert re.search(shipped, text), shipped
         text = re.sub(shipped, here, text)
+    return written(folder, text)
+
+
+def written(folder: Path, text: str) -> Path:
+    """A configuration, as a file."""
     file = folder / "nginx.conf"
-    # Started by root, its workers would be somebody who may not enter a test's folder.
+    # Started by root, its workers would run as a user who may not enter a test's folder.
     file.write_text(f"{'user root;' if os.geteuid() == 0 else ''}\n{text}")
     return file
+
+
+def below_a_path(folder: Path, *, port: int, upstream: int) -> Path:
+    """The README's example of a blog below a path, and as little around it as nginx takes."""
+    examples = re.findall(r"^```nginx\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    (example,) = (example for example in examples if "/blog/" in example)
+    assert "127.0.0.1:8080" in example
+    folders = "".join(
+        f"{name}_temp_path {folder}/{name}; " for name in ("client_body", "proxy", "fastcgi", "scgi", "uwsgi")
+    )
+    server = example.replace("127.0.0.1:8080", f"127.0.0.1:{upstream}")
+    text = f"""
+        pid {folder}/nginx.pid;
+        events {{}}
+        http {{ {folders} access_log off; server {{ listen 127.0.0.1:{port}; {server} }} }}
+    """
+    return written(folder, text)
+
+
+class Configuration(Protocol):
+    """Writes the configuration of an nginx on a port, in front of another."""
+
+    def __call__(self, folder: Path, *, port: int, upstream: int) -> Path: ...
 
 
 class Nginx:
@@ -76,11 +106,13 @@ class Nginx:
 
 
 @contextmanager
-def nginx(folder: Path, *, upstream: int) -> Iterator[Nginx]:
-    """Start the shipped configuration in front of a port."""
+def nginx(
+    folder: Path, *, upstream: int, port: int | None = None, configuration: Configuration = configured
+) -> Iterator[Nginx]:
+    """Start a configuration, the shipped one as a rule, in front of a port."""
     assert NGINX
-    front = Nginx(folder, free_port())
-    command = [NGINX, "-c", str(configured(folder, port=front.port, upstream=upstream)), "-p", str(folder)]
+    front = Nginx(folder, port or free_port())
+    command = [NGINX, "-c", str(configuration(folder, port=front.port, upstream=upstream)), "-p", str(folder)]
     command += ["-e", "stderr"]
     tried = subprocess.run([*command, "-t"], capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False)
     assert tried.returncode == 0, tried.stderr
@@ -402,3 +434,56 @@ def test_a_request_that_is_none_is_a_problem_too(front: Nginx) -> None:
             status, header, body = read_reply(connection)
         headers = [tuple(line.decode().split(": ", 1)) for line in header.split(b"\r\n")[1:]]
         is_problem(httpx.Response(status, headers=headers, content=body), expected)  # type: ignore[arg-type]
+
+
+def test_the_blog_is_below_a_path_behind_the_example_of_the_readme(tmp_path: Path) -> None:
+    """The example, in front of the shipped configuration, in front of the service."""
+    port = free_port()
+    site = f"http://127.0.0.1:{port}/blog"
+    for name in ("inner", "outer"):
+        (tmp_path / name).mkdir()
+    with (
+        Service(tmp_path / "data", site_url=site) as service,
+        nginx(tmp_path / "inner", upstream=service.port) as inner,
+        nginx(tmp_path / "outer", port=port, upstream=inner.port, configuration=below_a_path) as outer,
+        outer.client() as client,
+    ):
+        ada = service.register()
+        # A character of each kind that a proxy might write in another way.
+        article = {
+            "title": "On engines",
+            "content": "Of [looms](on-looms).",
+            "tags": ["a/b c", "ü"],
+            "published": True,
+        }
+        replies = [client.post("/blog/articles", json=article | {"title": title}, headers=ada) for title in "abc"]
+        assert [reply.status_code for reply in replies] == [201] * 3
+
+        def follow(reply: httpx.Response, address: str) -> httpx.Response:
+            there = urljoin(str(reply.url), address)
+            assert there.startswith(f"{site}/")
+            found = client.get(there, headers=ada)
+            assert found.status_code in (200, 308), there
+            return found
+
+        for reply in replies:
+            assert follow(reply, reply.headers["Location"]).json()["id"] == reply.json()["id"]
+        page = client.get("/blog/articles?tags=a%2Fb%20c&limit=1&cursor=")
+        seen = [page.json()[0]["title"]]
+        while "next" in page.links:
+            page = follow(page, page.links["next"]["url"])
+            seen += [each["title"] for each in page.json()]
+        assert seen == ["c", "b", "a"]
+        moved = client.patch(replies[0].headers["Location"], json={"slug": "engines"}, headers=ada)
+        old = client.get("/blog/articles/a?fields=id,title")
+        assert old.status_code == 308
+        assert follow(old, old.headers["Location"]).json() == {"id": moved.json()["id"], "title": "a"}
+        for feed in ("/blog/tags/a%2Fb%20c/feed.json", "/blog/tags/%C3%BC/feed.json"):
+            found = client.get(feed)
+            assert (found.status_code, found.json()["feed_url"]) == (200, f"http://127.0.0.1:{port}{feed}")
+            assert len(found.json()["items"]) == 3
+        for address in ("/blog/docs", "/blog/docs/", "/blog/openapi.json", "/blog/sitemap.xml", "/blog/robots.txt"):
+            assert client.get(address).status_code == 200
+        assert client.get("/blog", follow_redirects=False).headers["Location"] == f"{site}/"
+        for elsewhere in ("/articles", "/blogs", "/%62log/articles"):
+            assert client.get(elsewhere).status_code == 404

@@ -7,6 +7,7 @@ dated paths in TOML front matter.
 import http.server
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -404,3 +405,19 @@ def faulty(service: str, faults: dict[tuple[str, str, int], str], *, retry_after
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_the_pages_of_a_blog_below_a_path_are_followed() -> None:
+    pages = {"0": ([1, 2], '</blog/articles?skip=2>; rel="next"'), "2": ([3], "")}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/blog/users/me":
+            return httpx.Response(200, json={"id": 7})
+        assert request.url.path == "/blog/articles"
+        numbers, link = pages[request.url.params.get("skip", "0")]
+        found = [{"id": number, "title": f"Title {number}", "author_id": 7} for number in numbers]
+        return httpx.Response(200, json=found, headers={"Link": link} if link else {})
+
+    blog = runpy.run_path(str(EXAMPLE))["Blog"]("https://blog.example/blog", "ada", PASSWORD)
+    with httpx.Client(base_url=blog.client.base_url, transport=httpx.MockTransport(answer)) as blog.client:
+        assert set(blog.my_articles()) == {"Title 1", "Title 2", "Title 3"}

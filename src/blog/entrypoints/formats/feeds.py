@@ -40,6 +40,11 @@ class Site:
     url: str
     authority: str
 
+    @property
+    def path(self) -> str:
+        """What comes before every path of the service, such as `/blog`; empty at the root of a host."""
+        return urlsplit(self.url).path
+
     def list_of_articles(self, *, tag: str | None = None) -> str:
         """Where all articles are, or those with a tag."""
         return f"{self.url}/articles" + (f"?tags={quote(tag, safe='')}" if tag is not None else "")

@@ -1,7 +1,6 @@
 """Sitemaps and robots.txt, for search engines (sitemaps.org, protocol 0.9; RFC 9309)."""
 
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from blog.application.queries import AddressView
 from blog.entrypoints.formats.feeds import Site, moment
@@ -35,6 +34,6 @@ def write_index(site: Site, parts: Iterable[int]) -> bytes:
 
 def robots(site: Site) -> bytes:
     """What robots may read: everything but what is shown in confidence."""
-    path = urlsplit(site.url).path
     # In this order for those, older than the RFC, that go by the first rule that fits and not by the longest.
-    return f"User-agent: *\nDisallow: {path}/preview\nAllow: /\n\nSitemap: {site.url}/sitemap.xml\n".encode()
+    rules = f"User-agent: *\nDisallow: {site.path}/preview\nAllow: {site.path}/\n"
+    return f"{rules}\nSitemap: {site.url}/sitemap.xml\n".encode()

@@ -36,7 +36,8 @@ from blog.entrypoints.http import (
 )
 from blog.entrypoints.http.contract import OPEN, Contract
 from blog.entrypoints.http.edge import ASGIApp, edge
-from blog.entrypoints.http.problems import HANDLERS, allowed
+from blog.entrypoints.http.problems import allowed
+from blog.entrypoints.http.problems import handlers as exception_handlers
 from blog.entrypoints.http.replies import once
 from blog.entrypoints.http.representation import represent
 from blog.settings import Settings
@@ -92,7 +93,12 @@ def build(container: Container) -> ASGIApp:
     turns = articles.Turns()
     authority = settings.feed_authority or str(urlsplit(settings.site_url).hostname)
     site = Site(name=settings.app_name, url=settings.site_url, authority=authority)
-    handlers = [*ROUTES, openapi.serve(settings.app_name, ROUTES), docs.show_docs, docs.show_docs_file]
+    handlers = [
+        *ROUTES,
+        openapi.serve(settings.app_name, ROUTES, path=site.path),
+        docs.show_docs,
+        docs.show_docs_file,
+    ]
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -116,7 +122,7 @@ def build(container: Container) -> ASGIApp:
                 admission.request_key,
             )
         },
-        "once": lambda request: once(admission.request_key(request), container.remembering()),
+        "once": lambda request: once(admission.request_key(request), container.remembering(), site),
         "request": lambda request: request,
         "site": lambda _: site,
         "turns": lambda _: turns,
@@ -125,7 +131,7 @@ def build(container: Container) -> ASGIApp:
         represent(
             Litestar(
                 route_handlers=[*_options(handlers), *(bound(handler, admit, parts) for handler in handlers)],
-                exception_handlers=HANDLERS,
+                exception_handlers=exception_handlers(site),
                 request_max_body_size=admission.MAX_BODY,
                 openapi_config=None,
                 lifespan=[lifespan],

@@ -207,9 +207,9 @@ async def list_articles(
         )
         content = msgspec.json.encode([parameters.shown(article) for article in page.articles])
     if cursor is None:
-        headers = links(request, skip=parameters.skip, limit=parameters.limit, more=page.more)
+        headers = links(request, site, skip=parameters.skip, limit=parameters.limit, more=page.more)
     else:
-        headers = cursor_links(request, parameters, cursor, page)
+        headers = cursor_links(request, site, parameters, cursor, page)
     feed = f'<{site.url}/feed.atom>; rel="alternate"; type="{atom.MEDIA_TYPE}"'
     headers["Link"] = f"{headers['Link']}, {feed}" if headers else feed
     if page.total is not None:

@@ -1,16 +1,19 @@
 """The API to read and to try out in a browser: Swagger UI, whose files are in this package."""
 
 from functools import cache
+from html import escape
 from pathlib import Path
 
 from litestar import get
 from litestar.exceptions import NotFoundException
 
+from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.replies import Answer
 
 FOLDER = Path(__file__).with_name("swagger_ui")
+PAGE = "index.html"
 MEDIA_TYPES = {
-    "index.html": "text/html; charset=utf-8",
+    PAGE: "text/html; charset=utf-8",
     "favicon-32x32.png": "image/png",
     "page.css": "text/css; charset=utf-8",
     "start.js": "text/javascript; charset=utf-8",
@@ -29,24 +32,26 @@ HEADERS = {
 
 
 @get("/docs", sync_to_thread=False)
-def show_docs() -> Answer:
+def show_docs(site: Site) -> Answer:
     """The page."""
-    return show_file("index.html")
+    return show_file(PAGE, site)
 
 
 @get("/docs/{name:str}", sync_to_thread=False)
-def show_docs_file(name: str) -> Answer:
+def show_docs_file(name: str, site: Site) -> Answer:
     """What the page consists of."""
-    return show_file(name)
+    return show_file(name, site)
 
 
-def show_file(name: str) -> Answer:
+def show_file(name: str, site: Site) -> Answer:
     """A file of the folder, as long as it is a part of the page."""
     if name not in MEDIA_TYPES:
         raise NotFoundException
-    return Answer(_content(name), media_type=MEDIA_TYPES[name], headers=HEADERS)
+    return Answer(_content(name, site.path), media_type=MEDIA_TYPES[name], headers=HEADERS)
 
 
 @cache
-def _content(name: str) -> bytes:
-    return (FOLDER / name).read_bytes()
+def _content(name: str, path: str) -> bytes:
+    content = (FOLDER / name).read_bytes()
+    # The page alone holds addresses. Relative ones would mean different files with a slash behind /docs and without.
+    return content.replace(b"{path}", escape(path).encode()) if name == PAGE else content

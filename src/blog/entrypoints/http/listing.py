@@ -27,6 +27,7 @@ from blog.domain.searches import SearchWords
 from blog.domain.tags import Tags
 from blog.domain.text import check_text
 from blog.domain.users import Username
+from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.contract import Query
 from blog.entrypoints.http.problems import FieldError, InvalidRequest
 
@@ -259,23 +260,23 @@ class Listing(Selection):
         return self.cursor
 
 
-def links(request: Request[Any, Any, Any], *, skip: int, limit: int, more: bool) -> dict[str, str]:
+def links(request: Request[Any, Any, Any], site: Site, *, skip: int, limit: int, more: bool) -> dict[str, str]:
     """The header that leads to the pages before and after (RFC 8288), by how many come before them."""
     found = []
     if more:
-        found.append(_link(request, "next", skip=skip + limit, limit=limit))
+        found.append(_link(request, site, "next", skip=skip + limit, limit=limit))
     if skip:
         before = min(limit, skip)
-        found.append(_link(request, "prev", skip=skip - before, limit=before))
+        found.append(_link(request, site, "prev", skip=skip - before, limit=before))
     return {"Link": ", ".join(found)} if found else {}
 
 
 def cursor_links(
-    request: Request[Any, Any, Any], page: Listing, cursor: Cursor, found: ArticlePage
+    request: Request[Any, Any, Any], site: Site, page: Listing, cursor: Cursor, found: ArticlePage
 ) -> dict[str, str]:
     """The same by the places of the first and the last article of this page."""
     places = around(page.sort_name, cursor, found)
-    links = [_link(request, relation, cursor=there) for relation, there in places.items()]
+    links = [_link(request, site, relation, cursor=there) for relation, there in places.items()]
     return {"Link": ", ".join(links)} if links else {}
 
 
@@ -289,8 +290,9 @@ def around(sort: str, cursor: Cursor, found: ArticlePage) -> dict[str, str]:
     return cursors
 
 
-def _link(request: Request[Any, Any, Any], relation: str, **different: object) -> str:
+def _link(request: Request[Any, Any, Any], site: Site, relation: str, **different: object) -> str:
     """Another page of the same, as an absolute path, with the other parameters as they came."""
     asked = dict(parse_qsl(request.scope["query_string"].decode()))
     others = {name: value for name, value in asked.items() if name not in different}
-    return f'<{request.scope["path"].rstrip("/")}?{urlencode(different | others)}>; rel="{relation}"'
+    path = site.path + request.scope["path"].rstrip("/")
+    return f'<{path}?{urlencode(different | others)}>; rel="{relation}"'

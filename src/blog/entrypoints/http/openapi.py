@@ -196,9 +196,9 @@ PARAMETERS: Mapping[str, Any] = {
 HEADERS_OF_PROBLEMS = {401: ("WWW-Authenticate",), 415: ("Accept", "Accept-Encoding"), 503: ("Retry-After",)}
 
 
-def serve(title: str, routes: Iterable[HTTPRouteHandler]) -> HTTPRouteHandler:
-    """A route that shows the document of the others."""
-    content = msgspec.json.encode(document(title, routes))
+def serve(title: str, routes: Iterable[HTTPRouteHandler], *, path: str) -> HTTPRouteHandler:
+    """A route that shows the document of the others, which are below a path; an empty one is the root of the host."""
+    content = msgspec.json.encode(document(title, routes, path=path))
 
     @get("/openapi.json", sync_to_thread=False)
     def show_openapi() -> Answer:
@@ -207,20 +207,21 @@ def serve(title: str, routes: Iterable[HTTPRouteHandler]) -> HTTPRouteHandler:
     return show_openapi
 
 
-def document(title: str, routes: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
-    """The document of these routes."""
+def document(title: str, routes: Iterable[HTTPRouteHandler], *, path: str = "") -> dict[str, Any]:
+    """The document of these routes, which are below a path."""
     routes = list(routes)
     replies = chain.from_iterable(map(_replies, routes))
     models = {Problem, InvalidProblem, StaleProblem, *replies, *(_contract(route).body for route in routes)} - {None}
-    references, schemas = _schemas(models)
+    references, schemas = _schemas(models, examples={**EXAMPLES, "url": path + EXAMPLES["url"]})
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         terms, (method,) = _contract(route), route.http_methods
-        path = terms.address or next(iter(route.paths))
-        paths.setdefault(re.sub(r":\w+}", "}", path), {})[method.lower()] = _operation(route, references)
+        address = terms.address or next(iter(route.paths))
+        paths.setdefault(re.sub(r":\w+}", "}", address), {})[method.lower()] = _operation(route, references)
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": __version__, "description": DESCRIPTION},
+        "servers": [{"url": path or "/"}],
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -231,7 +232,7 @@ def document(title: str, routes: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
                 "password": {
                     "type": "oauth2",
                     "description": "Sign in with a username and a password.",
-                    "flows": {"password": {"tokenUrl": "/auth/login", "scopes": {}}},
+                    "flows": {"password": {"tokenUrl": f"{path}/auth/login", "scopes": {}}},
                 },
                 "bearer": {"type": "http", "scheme": "bearer", "description": "A token that is there already."},
             },
@@ -389,7 +390,7 @@ def _replies(route: HTTPRouteHandler) -> tuple[Any, ...]:
     return () if model is type(None) else (model,)
 
 
-def _schemas(models: Iterable[Any]) -> tuple[dict[Any, Any], dict[str, Any]]:
+def _schemas(models: Iterable[Any], *, examples: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, Any]]:
     """A reference to each model, and what all references lead to."""
     models = list(models)
     references, found = msgspec.json.schema_components(models, schema_hook=word, ref_template=REFERENCE)
@@ -415,7 +416,7 @@ def _schemas(models: Iterable[Any]) -> tuple[dict[Any, Any], dict[str, Any]]:
                     name: value
                     for name, each in fields.items()
                     if name not in other_way
-                    for value in _example(name, each)
+                    for value in _example(name, each, examples)
                 }
             ]
     return dict(zip(models, references, strict=True)), dict(sorted(found.items()))
@@ -441,13 +442,13 @@ def _parameters(model: type[Path] | type[Query] | None, place: str) -> list[dict
     ]
 
 
-def _example(name: str, schema: Mapping[str, Any]) -> list[Any]:
+def _example(name: str, schema: Mapping[str, Any], examples: Mapping[str, Any] = EXAMPLES) -> list[Any]:
     """An example of a field or parameter, as it is written there; or none."""
     if len(only := schema.get("enum", [])) == 1:
         return list(only)
-    if name not in EXAMPLES:
+    if name not in examples:
         return []
-    value = EXAMPLES[name]
+    value = examples[name]
     # What has this name elsewhere may be something else.
     if isinstance(value, bool) != (schema.get("type") == "boolean") or value not in schema.get("enum", [value]):
         return []

@@ -12,6 +12,7 @@ from blog.application.previewing import Previewing
 from blog.domain.articles import ArticleNotFound, NotTheAuthor
 from blog.domain.previews import Preview, Previewed, PreviewNotFound
 from blog.domain.working_copies import WorkingCopyNotFound
+from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.articles import ARTICLE, ArticlePath
 from blog.entrypoints.http.contract import JSON, Body, Contract, Query
 from blog.entrypoints.http.listing import ArticleReply, IncludeList, Selection
@@ -87,11 +88,13 @@ async def issue_preview(
     payload: NewPreview,
     actor: int,
     previewing: Previewing,
+    site: Site,
 ) -> Response[IssuedPreviewReply]:
     """Make a link that shows an article of yours, or its working copy, to whoever has it."""
     lifetime = timedelta(seconds=payload.expires_in)
     issued = await previewing.issue(actor=actor, article=article, of=payload.of, lifetime=lifetime)
-    content = IssuedPreviewReply(**_shown(issued.preview), token=issued.token, url=f"/preview?token={issued.token}")
+    url = f"{site.path}/preview?token={issued.token}"
+    content = IssuedPreviewReply(**_shown(issued.preview), token=issued.token, url=url)
     return Response(content, headers=SECRET)
 
 

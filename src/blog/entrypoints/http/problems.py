@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from blog.domain.errors import (
     Unavailable,
 )
 from blog.domain.users import InvalidToken
+from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.logs import REQUEST_ID
 
 MEDIA_TYPE = "application/problem+json"
@@ -164,10 +166,10 @@ def refused(_: Request[Any, Any, Any], error: BlogError) -> Response[bytes]:
     return problem(status, InvalidRequest.sentence if errors else str(error), errors=errors, headers=headers)
 
 
-def moved(request: Request[Any, Any, Any], error: ArticleMoved) -> Response[bytes]:
+def moved(request: Request[Any, Any, Any], error: ArticleMoved, *, site: Site) -> Response[bytes]:
     """An address that is another now, for good (RFC 9110, section 15.4.9)."""
     query = request.scope["query_string"].decode("latin-1")
-    location = f"/articles/{error.slug}{'?' if query else ''}{query}"
+    location = f"{site.path}/articles/{error.slug}{'?' if query else ''}{query}"
     # It may move back, and a browser that remembers both ways would go in circles.
     headers = {"Location": location, "Cache-Control": "no-cache"}
     return Response(b"", status_code=HTTPStatus.PERMANENT_REDIRECT, headers=headers, media_type="text/plain")
@@ -195,9 +197,11 @@ def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[by
     return problem(500, FAULT.format(request_id))
 
 
-HANDLERS: dict[int | type[Exception], Any] = {
-    ArticleMoved: moved,
-    BlogError: refused,
-    HTTPException: not_understood,
-    Exception: unexpected,
-}
+def handlers(site: Site) -> dict[int | type[Exception], Any]:
+    """Which function answers which error."""
+    return {
+        ArticleMoved: partial(moved, site=site),
+        BlogError: refused,
+        HTTPException: not_understood,
+        Exception: unexpected,
+    }

@@ -1,6 +1,7 @@
 """Replies that handlers make: encoded, under an entity tag, and given again to a request that comes again."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ import xxhash
 
 from blog.application.ports import Reply, RequestKey, TransactionFactory
 from blog.application.remembering import Remembering
+from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.contract import JSON
 
 
@@ -52,12 +54,24 @@ def respond(answer: Reply) -> Answer:
 def once(
     request_key: RequestKey | None,
     remembering: Remembering,
+    site: Site,
 ) -> Any:  # noqa: ANN401 - an `Once`, which Litestar would want to validate
-    """Does some work once for each `Idempotency-Key`, or each time where the request has none."""
+    """Does some work once for each `Idempotency-Key`, or each time where the request has none.
+
+    What the work replies, and what is stored of it, has its `Location` without the path of the site, which is added
+    when it is sent: so a stored reply is right also where `SITE_URL` has changed since.
+    """
 
     async def do(work: Callable[[TransactionFactory], Awaitable[Reply]]) -> Answer:
         if request_key is None:
-            return respond(await work(remembering.transaction))
-        return respond(await remembering.once(request_key, work))
+            return respond(_located(await work(remembering.transaction), site))
+        return respond(_located(await remembering.once(request_key, work), site))
 
     return do
+
+
+def _located(answer: Reply, site: Site) -> Reply:
+    """The reply, with the path of the site in its `Location` if it has one."""
+    if (location := answer.headers.get("Location")) is None:
+        return answer
+    return replace(answer, headers={**answer.headers, "Location": site.path + location})

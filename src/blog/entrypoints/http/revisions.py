@@ -14,6 +14,7 @@ from blog.application.queries import plain
 from blog.application.revising import Revising
 from blog.domain.articles import ArticleNotFound, EditedMeanwhile, NotTheAuthor
 from blog.domain.revisions import Change, RevisionNotFound
+from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.articles import ARTICLE, ArticlePath, article_reply
 from blog.entrypoints.http.contract import JSON, Contract, Query
 from blog.entrypoints.http.listing import ArticleReply, links
@@ -100,13 +101,14 @@ async def list_revisions(
     parameters: RevisionPage,
     actor: int,
     revising: Revising,
+    site: Site,
     request: Request[Any, Any, Any],
 ) -> Answer:
     """What was done to an article of yours, the newest first."""
     skip, limit = parameters.skip, parameters.limit
     changes = await revising.changes(actor=actor, article=article, skip=skip, limit=limit + 1)
     content = msgspec.json.encode([ChangeReply(**_change(change)) for change in changes[:limit]])
-    headers = links(request, skip=skip, limit=limit, more=len(changes) > limit)
+    headers = links(request, site, skip=skip, limit=limit, more=len(changes) > limit)
     return Answer(content, media_type=JSON, headers=headers)
 
 

@@ -15,6 +15,7 @@ from blog.domain.users import (
     UserNotFound,
     WrongPassword,
 )
+from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.contract import Body, Contract, Path
 
 
@@ -43,13 +44,13 @@ class Farewell(Body):
     tags=["users"],
     contract=Contract(body=Registration, headers=("Location",), problems=(EmailTaken, UsernameTaken)),
 )
-async def register(payload: Registration, accounts: Accounts) -> Response[AccountView]:
+async def register(payload: Registration, accounts: Accounts, site: Site) -> Response[AccountView]:
     """Register an account.
 
     Names and addresses that differ in case alone are the same.
     """
     user = await accounts.register(email=payload.email, username=payload.username, password=payload.password)
-    return Response(user, headers={"Location": f"/users/{user.username}"})
+    return Response(user, headers={"Location": f"{site.path}/users/{user.username}"})
 
 
 @get("/users/me", tags=["users"], contract=Contract(signed_in=True))

@@ -1,5 +1,5 @@
 SwaggerUIBundle({
-  url: "/openapi.json",
+  url: document.querySelector("link[rel=service-desc]").getAttribute("href"),
   dom_id: "#docs",
   deepLinking: true,
   // Nothing may leave the machine: by default a badge asks a service elsewhere whether the document is valid.
