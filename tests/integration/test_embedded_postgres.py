@@ -19,7 +19,7 @@ import asyncpg  # type: ignore[import-untyped]  # it carries no types
 import pytest
 
 from blog.adapters import embedded_postgres as launcher
-from blog.adapters.embedded_postgres import CONNECTIONS, EmbeddedPostgresError, embedded_postgres
+from blog.adapters.embedded_postgres import CONNECTIONS, EmbeddedPostgresError, embedded_postgres, programs
 from blog.adapters.embedded_postgres.programs import Programs
 
 AS_ROOT = os.geteuid() == 0
@@ -299,16 +299,31 @@ def test_data_of_another_major_version_are_refused(tmp_path: Path, used: Path) -
     (tmp_path / "postgresql-12").mkdir()
     (tmp_path / "postgresql-12" / "PG_VERSION").write_text("12\n")
     installed = cluster_in(used).name.removeprefix("postgresql-")
-    refusal = f"postgresql-12 is of PostgreSQL 12 .* PostgreSQL {installed}: dump it .* BLOG_DATA_DIR .* DATABASE_URL"
-    refuses(tmp_path, refusal)
+    refuses(
+        tmp_path,
+        f"postgresql-12 are of PostgreSQL 12 .* PostgreSQL {installed}: install .* `blog backup`.* BLOG_DATA_DIR",
+    )
     assert not list(tmp_path.glob(f"postgresql-{installed}*"))
+
+
+def test_data_of_another_major_version_are_served_by_programs_of_that_version(
+    tmp_path: Path, other_programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(programs, "program_folders", lambda: [other_programs])
+        with embedded_postgres(tmp_path, durable=False) as url:
+            version = ask(url, "SHOW server_version")
+            ask(url, "CREATE TABLE kept ()")
+    with embedded_postgres(tmp_path, durable=False) as url:
+        assert ask(url, "SHOW server_version") == version
+        assert ask(url, "SELECT count(*) FROM kept") == 0
 
 
 def test_data_that_do_not_hold_what_their_name_says_are_refused(copied: Path) -> None:
     (cluster_in(copied) / "PG_VERSION").write_text("12\n")
-    refuses(copied, "is of PostgreSQL 12 ")
+    refuses(copied, "are of PostgreSQL 12 ")
     (cluster_in(copied) / "PG_VERSION").unlink()
-    refuses(copied, "is of PostgreSQL an unknown")
+    refuses(copied, "are of PostgreSQL an unknown")
 
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:

