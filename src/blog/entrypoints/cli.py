@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _number(low: int, high: int) -> Callable[[str], int]:
     def number(text: str) -> int:
-        if not (text.isascii() and text.isdecimal() and low <= int(text[:20]) <= high):
+        if not (text.isascii() and text.isdecimal() and len(text) <= 20 and low <= int(text) <= high):
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
         return int(text)
 
