@@ -1,5 +1,6 @@
 """Which adapter stands behind which port. The only file that knows dependency-injector."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -44,8 +45,10 @@ __all__ = [
     "SchemaBehind",
     "SchemaState",
     "close",
+    "current_database",
     "in_memory",
     "running_database",
+    "schema_state",
 ]
 
 
@@ -136,3 +139,37 @@ def running_database(settings: Settings, *, say: Callable[[str], None]) -> Itera
         return
     with embedded_postgres(settings.blog_data_dir, say=say) as url:
         yield replace(settings, database_url=make_url(url))
+
+
+@contextmanager
+def current_database(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Settings]:
+    """The settings of a database that runs, as `running_database` gives them, and that has every migration.
+
+    The blog's own is upgraded. Raises `SchemaBehind` where a configured one lacks migrations, and `Unavailable`.
+    """
+    its_own = settings.database_url is None
+    with running_database(settings, say=say) as running:
+        container = Container(settings=running)
+        state = schema_state(container)
+        if state is SchemaState.BEHIND and not its_own:
+            raise SchemaBehind
+        if state is SchemaState.BEHIND:
+            say("Bringing the database up to date …")
+            container.schema().upgrade(running.database_url)
+        elif state is SchemaState.AHEAD:
+            say("The database was migrated by a newer version of this program; going on with what is known here.")
+        yield running
+
+
+def schema_state(container: Container) -> SchemaState:
+    """How the schema of the container's database stands. Blocks. Raises `Unavailable`."""
+
+    async def state() -> SchemaState:
+        database = container.database()
+        try:
+            found: SchemaState = await container.schema().state(database)
+            return found
+        finally:
+            await database.close()
+
+    return asyncio.run(state())
