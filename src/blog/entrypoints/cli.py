@@ -25,7 +25,8 @@ EXAMPLES = """examples:
   blog article search "green lantern" find words in them
   blog article show on-engines        read one; --json is for scripts
 
-Settings come from the environment and from a file .env; the README lists them.
+Settings come from the environment and from a file .env; the README lists them. What is not set has a default:
+SITE_URL, which feeds and the sitemap begin with, is the address that `blog serve` serves on.
 """
 
 
@@ -50,7 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="start the service", description="Start the service.")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    serve.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address or name of this machine to listen on; 0.0.0.0 or :: for all addresses (default: %(default)s)",
+    )
     serve.add_argument(
         "--port", default=8000, type=_number(1, 65535), help="port to listen on (default: %(default)s)"
     )

@@ -31,9 +31,13 @@ def _secret(value: str) -> str:
     return value
 
 
+# And what XML cannot have.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+
+
 def _text(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("must be printable text on one line, without control characters")
+    if _CONTROL.search(value):
+        raise ValueError("must be text on one line, without control characters")
     return value
 
 
@@ -73,7 +77,7 @@ def _log_format(value: str) -> str:
 
 
 def _folder(value: str) -> Path:
-    if not value.isprintable():
+    if _CONTROL.search(value):
         raise ValueError("must be the path of a folder, without control characters")
     try:
         return Path(value).expanduser().absolute()
