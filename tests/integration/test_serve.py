@@ -511,6 +511,12 @@ def test_it_looks_after_a_configured_database(empty: URL, tmp_path: Path) -> Non
     assert_refused(blog("db", "upgrade", "nonsense", cwd=tmp_path, **settings), "nonsense", "blog db history")
 
 
+def test_a_terminal_that_is_not_of_utf_8_is_no_fault(tmp_path: Path) -> None:
+    result = blog("db", "upgrade", cwd=tmp_path, blog_data_dir=tmp_path / "data", pythonioencoding="ascii")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "The schema is current." in result.stdout
+
+
 def test_it_looks_after_its_own_database(tmp_path: Path) -> None:
     data = tmp_path / "data"
     assert blog("db", "upgrade", cwd=tmp_path, blog_data_dir=data).returncode == 0

@@ -160,6 +160,24 @@ def test_an_address_that_the_driver_would_take_for_another_is_named(url: str, wo
         load(DATABASE_URL=url)
 
 
+def test_a_port_of_the_environment_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPORT", "many")
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL must name a port, because PGPORT"):
+        load(DATABASE_URL="postgresql://u@h/d")
+    assert load(DATABASE_URL="postgresql://u@h:5432/d").database_url
+
+
+def test_a_user_without_a_name_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def getuser() -> str:
+        raise KeyError("getpwuid(): uid not found: 10001")
+
+    monkeypatch.delenv("PGUSER", raising=False)
+    monkeypatch.setattr("getpass.getuser", getuser)
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL must name a user"):
+        load(DATABASE_URL="postgresql://h/d")
+    assert load(DATABASE_URL="postgresql://u@h/d").database_url
+
+
 def test_the_values_that_the_driver_takes_are_those_that_we_name() -> None:
     """A newer driver that takes others makes this fail."""
     from asyncpg.connect_utils import SessionAttribute, SSLMode  # type: ignore[import-untyped]

@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that help is there at once, wh
 import argparse
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import NoReturn, TypeVar
 
 from blog import __version__
@@ -32,6 +33,9 @@ SITE_URL, which feeds and the sitemap begin with, is the address that `blog serv
 
 def main() -> NoReturn:
     """Run the command that this process's arguments name, and exit as it did."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal that is not of UTF-8 shows what it has no character for in another way.
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = vars(_parser().parse_args())
     try:
         from blog.entrypoints import commands

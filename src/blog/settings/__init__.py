@@ -28,16 +28,18 @@ class SettingsError(Exception):
 
 
 def _secret(value: str) -> str:
+    if re.search("[\0\ud800-\udfff]", value):  # The latter are bytes of the environment that are not UTF-8.
+        raise ValueError("must be text in UTF-8, without NUL characters")
     return value
 
 
-# And what XML cannot have.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+# And what is not UTF-8, or cannot be in XML.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
 def _text(value: str) -> str:
     if _CONTROL.search(value):
-        raise ValueError("must be text on one line, without control characters")
+        raise ValueError("must be text in UTF-8 on one line, without control characters")
     return value
 
 
@@ -78,7 +80,7 @@ def _log_format(value: str) -> str:
 
 def _folder(value: str) -> Path:
     if _CONTROL.search(value):
-        raise ValueError("must be the path of a folder, without control characters")
+        raise ValueError("must be the path of a folder in UTF-8, without control characters")
     try:
         return Path(value).expanduser().absolute()
     except RuntimeError:
@@ -176,7 +178,7 @@ class Settings:
         wrong, values = found.wrong, dict[str, Any]()
         for name, text in found.texts.items():
             try:
-                values[known[name].name] = known[name].metadata["convert"](_encodable(text))
+                values[known[name].name] = known[name].metadata["convert"](text)
             except ValueError as error:
                 wrong.append(f"{name} {error}.")
         if served_at is not None:
@@ -195,9 +197,3 @@ class Settings:
         if wrong or settings is None:
             raise SettingsError("\n".join(wrong))
         return settings
-
-
-def _encodable(text: str) -> str:
-    if "\0" in text or re.search("[\ud800-\udfff]", text):
-        raise ValueError("must be text in UTF-8, without NUL characters")
-    return text

@@ -78,6 +78,8 @@ def database_url(value: str) -> URL:
 
 def _check_characters(value: str) -> None:
     """Refuse what would be taken for something else, or be lost."""
+    if re.search("[\ud800-\udfff]", value):
+        raise ValueError("must be text in UTF-8")
     if value.count("@") > 1:  # A part of the password would be taken for the host or for a word of the query.
         raise ValueError(f"{MUST_LOOK_LIKE}, with %40 for any other @ in it")
     if re.search(r"%(?![0-9A-Fa-f]{2})", value):
@@ -110,6 +112,8 @@ def _check_hosts(url: URL) -> None:
         raise ValueError("must name the folder of a socket in its query, as postgresql://user@/database?host=/run")
     if not all(_ports(url.query.get("port"))) or url.port == 0:
         raise ValueError("must name a port from 1 to 65535")
+    if not url.port and "port" not in url.query and not all(_ports(os.environ.get("PGPORT"))):
+        raise ValueError("must name a port, because PGPORT in the environment is none")
     listed = url.query.get("host")
     try:
         if isinstance(listed, tuple) and any(host.count(":") > 1 for host in listed):

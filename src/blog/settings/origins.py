@@ -31,7 +31,7 @@ def site_url(value: str) -> str:
         if re.search(r"[\[\]]", url.path) or not (_is_name(host) or _is_address(host)):
             raise ValueError
     except ValueError:
-        raise ValueError(f"must be the address of a web site, {SUCH_AS}, with no user, query or fragment") from None
+        raise ValueError(f"must be an address with a host, {SUCH_AS}, and with no user, query or fragment") from None
     port = f":{url.port}" if url.port is not None else ""
     return url._replace(netloc=f"{host}{port}").geturl().rstrip("/")
 
