@@ -250,6 +250,19 @@ def test_whatever_is_killed_it_goes_on_or_leaves_nothing(service: Service) -> No
     service.wait_until_ready()
 
 
+def test_a_worker_that_replaces_another_has_its_settings(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("APP_NAME=Notes\n")
+    with Service(tmp_path / "data") as service:
+        file.write_text("APP_NAME='Half of it\nDEBUG=perhaps\n")
+        (killed,) = service.workers_alive()
+        kill(killed)
+        eventually(lambda: service.workers_alive() - {killed}, "the killed worker is replaced")
+        service.wait_until_ready()
+        with service.client() as client:
+            assert "<title>Notes</title>" in client.get("/feed.atom").text
+
+
 # Refusing to start: what is wrong, in one sentence, and how to mend it
 
 

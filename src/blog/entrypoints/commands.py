@@ -296,14 +296,17 @@ def _make_key(file: Path) -> None:
 
 
 def _tell_workers(settings: Settings) -> None:
-    """Worker processes read their settings from the environment, where what was found out is added."""
+    """Put all settings into the environment, what was found out included. Worker processes read them there alone.
+
+    So a worker that replaces another, months later, has the settings of the others, whatever `.env` says by then.
+    """
     if settings.database_url and settings.secret_key:
-        told = {
+        found_out = {
             "DATABASE_URL": settings.database_url.render_as_string(hide_password=False),
             "SECRET_KEY": settings.secret_key,
             "SITE_URL": settings.site_url,
         }
-        os.environ.update(told)
-        for name in told:
+        os.environ.update(Settings.find().texts | found_out)
+        for name in found_out:
             # Both forms of one setting would contradict each other.
             os.environ.pop(f"{name}_FILE", None)

@@ -14,7 +14,7 @@ from sqlalchemy import URL
 from blog.settings.database_url import database_url
 from blog.settings.names import shown
 from blog.settings.origins import authority, authority_of, origins, site_url
-from blog.settings.sources import find
+from blog.settings.sources import Found, find
 
 __all__ = ["KEY_BYTES", "Settings", "SettingsError"]
 
@@ -158,6 +158,13 @@ class Settings:
         return self.feed_authority or authority_of(self.site_url)
 
     @classmethod
+    def find(cls, environment: Mapping[str, str] | None = None, *, file: Path | None = Path(".env")) -> Found:
+        """The settings as they are written, wherever they are, by the names of their environment variables."""
+        secret = {this.name.upper(): this.metadata["secret"] for this in fields(cls)}
+        secrets = [name for name in secret if secret[name]]
+        return find(list(secret), secrets, os.environ if environment is None else environment, file)
+
+    @classmethod
     def load(
         cls,
         environment: Mapping[str, str] | None = None,
@@ -173,8 +180,7 @@ class Settings:
         which names every setting that is wrong.
         """
         known = {this.name.upper(): this for this in fields(cls)}
-        secrets = [name for name, this in known.items() if this.metadata["secret"]]
-        found = find(list(known), secrets, os.environ if environment is None else environment, file)
+        found = cls.find(environment, file=file)
         wrong, values = found.wrong, dict[str, Any]()
         for name, text in found.texts.items():
             try:

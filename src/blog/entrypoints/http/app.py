@@ -170,7 +170,7 @@ def from_environment() -> ASGIApp:
     if parent := multiprocessing.parent_process():
         _leave_with(parent.pid)
     try:
-        settings = Settings.load(serving=True)
+        settings = Settings.load(serving=True, file=None)
         logs.configure(log_format=settings.log_format, debug=settings.debug)
         app = build(Container(settings=settings))
     except Exception as error:
