@@ -43,8 +43,8 @@ def _mistakes(name: str, right: str) -> int | None:
         return distance + 1 if distance <= 1 and abs(len(words) - len(others)) == 1 else None
     total = 0
     for word, other in zip(words, others, strict=True):
-        distance = edit_distance(word, other)
-        if distance > (2 if len(other) >= LONG_WORD else 1):
+        most = 2 if len(other) >= LONG_WORD else 1
+        if abs(len(word) - len(other)) > most or (distance := edit_distance(word, other)) > most:
             return None
         total += distance
     return total if total <= 2 else None
