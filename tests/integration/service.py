@@ -150,15 +150,18 @@ class Service:
     ) -> None:
         self.kill_everything()
 
-    def start(self) -> None:
-        """Start it in a process group of its own, as a shell does, and don't wait for it."""
+    def start(self, *, output: int | None = None) -> None:
+        """Start it in a process group of its own, as a shell does, and don't wait for it.
+
+        It writes to the descriptor `output`, or where `said` reads.
+        """
         with hearing_signals(), self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
                 [COMMAND, "serve", "--host", self.host, "--port", str(self.port), "--workers", str(self.workers)],
                 cwd=self.folder.parent,
                 env=environment({"blog_data_dir": self.folder, **self.settings}),
                 stdin=subprocess.DEVNULL,
-                stdout=out,
+                stdout=out if output is None else output,
                 stderr=err,
                 start_new_session=True,
             )

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import multiprocessing
+import os
 import re
 import signal
 import socket
@@ -116,6 +117,21 @@ def test_it_says_that_it_serves_once_it_answers(tmp_path: Path) -> None:
             assert service.status("/health/live") == 200
             assert service.stop() == 0
     finally:
+        service.kill_everything()
+
+
+def test_it_serves_when_nothing_reads_what_it_says(configured: dict[str, object], tmp_path: Path) -> None:
+    url, key = configured["database_url"], configured["secret_key"]
+    service = Service(tmp_path / "data", database_url=url, secret_key=key)
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        service.start(output=writer)
+        service.wait_until(lambda: service.status("/health/ready") == 200, "it is ready")
+        assert service.stop() == 0
+        assert not service.complaints
+    finally:
+        os.close(writer)
         service.kill_everything()
 
 

@@ -170,7 +170,8 @@ def _run(server: AbstractServer[Any], *, ready: Callable[[], bool], announce: Ca
                 server.signal_handler_interrupt()  # type: ignore[no-untyped-call]
             elif not announced and ready():
                 announced = True
-                announce()
+                with suppress(BrokenPipeError):  # Nothing reads what is said any more; it serves all the same.
+                    announce()
 
     # Before there are workers, so that none inherits what this thread has in its hands.
     watcher = threading.Thread(target=watch, name="announcement", daemon=True)
