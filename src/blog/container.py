@@ -1,9 +1,11 @@
 """Which adapter stands behind which port. The only file that knows dependency-injector."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from anyascii import anyascii
 from dependency_injector import containers, providers
@@ -53,10 +55,16 @@ __all__ = [
     "SchemaState",
     "backups",
     "close",
+    "current_database",
     "in_memory",
     "postgres_programs",
     "running_database",
+    "schema_missing",
+    "schema_state",
 ]
+
+
+T = TypeVar("T")
 
 
 def utc_now() -> datetime:
@@ -146,6 +154,47 @@ def running_database(settings: Settings, *, say: Callable[[str], None]) -> Itera
         return
     with embedded_postgres(settings.blog_data_dir, say=say) as url:
         yield replace(settings, database_url=make_url(url))
+
+
+@contextmanager
+def current_database(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Settings]:
+    """The settings of a database that runs, as `running_database` gives them, and that has every migration.
+
+    The blog's own is upgraded. Raises `SchemaBehind` where a configured one lacks migrations, and `Unavailable`.
+    """
+    its_own = settings.database_url is None
+    with running_database(settings, say=say) as running:
+        container = Container(settings=running)
+        state = schema_state(container)
+        if state is SchemaState.BEHIND and not its_own:
+            raise SchemaBehind
+        if state is SchemaState.BEHIND:
+            say("Bringing the database up to date …")
+            container.schema().upgrade(running.database_url, say=say)
+        elif state is SchemaState.AHEAD:
+            say("The database was migrated by a newer version of this program; going on with what is known here.")
+        yield running
+
+
+def schema_state(container: Container) -> SchemaState:
+    """How the schema of the container's database stands. Blocks. Raises `Unavailable`."""
+    return _ask_schema(container, lambda schema, database: schema.state(database))
+
+
+def schema_missing(container: Container) -> list[str]:
+    """What the container's database lacks of what its migrations make. Blocks. Raises `Unavailable`."""
+    return _ask_schema(container, lambda schema, database: schema.missing(database))
+
+
+def _ask_schema(container: Container, question: Callable[[Schema, Database], Awaitable[T]]) -> T:
+    async def answer() -> T:
+        database = container.database()
+        try:
+            return await question(container.schema(), database)
+        finally:
+            await database.close()
+
+    return asyncio.run(answer())
 
 
 def postgres_programs(settings: Settings, *, its_own: bool) -> PostgresPrograms:

@@ -119,10 +119,20 @@ class Service:
     As a context manager it is started and ready, and leaves no process behind.
     """
 
-    def __init__(self, folder: Path, *, workers: int = 1, port: int | None = None, **settings: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        workers: int = 1,
+        port: int | None = None,
+        host: str = "127.0.0.1",
+        **settings: object,
+    ) -> None:
         self.folder, self.workers, self.settings = folder, workers, settings
-        self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.port, self.host = port or free_port(), host
+        self._reached_by = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+        in_url = f"[{self._reached_by}]" if ":" in self._reached_by else self._reached_by
+        self.url = f"http://{in_url}:{self.port}"
         self._out, self._err = (folder.parent / f"{self.port}.{stream}" for stream in ("out", "err"))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -140,22 +150,26 @@ class Service:
     ) -> None:
         self.kill_everything()
 
-    def start(self) -> None:
-        """Start it in a process group of its own, as a shell does, and don't wait for it."""
+    def start(self, *, output: int | None = None) -> None:
+        """Start it in a process group of its own, as a shell does, and don't wait for it.
+
+        It writes to the descriptor `output`, or where `said` reads.
+        """
         with hearing_signals(), self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
-                [COMMAND, "serve", "--port", str(self.port), "--workers", str(self.workers)],
+                [COMMAND, "serve", "--host", self.host, "--port", str(self.port), "--workers", str(self.workers)],
                 cwd=self.folder.parent,
                 env=environment({"blog_data_dir": self.folder, **self.settings}),
                 stdin=subprocess.DEVNULL,
-                stdout=out,
+                stdout=out if output is None else output,
                 stderr=err,
                 start_new_session=True,
             )
 
     def wait_until_ready(self) -> None:
-        """Wait until it can do its work."""
+        """Wait until it can do its work, and has said so."""
         self.wait_until(lambda: self.status("/health/ready") == 200, "the service is ready")
+        self.wait_until(lambda: " serves on " in self.said, "the service says that it serves")
 
     def wait_until(self, look: Callable[[], object], what: str) -> None:
         """Wait for something that only a service that has not ended will show."""
@@ -180,7 +194,7 @@ class Service:
 
     def status(self, path: str) -> int | None:
         """The status that a GET is answered with, over a connection of its own; None where nobody answers."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection = HTTPConnection(self._reached_by, self.port, timeout=PATIENCE)
         try:
             connection.request("GET", path)
             return connection.getresponse().status

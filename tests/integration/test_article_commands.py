@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import URL
@@ -12,6 +13,7 @@ from blog.container import Container
 from blog.domain.articles import Content, Title
 from blog.domain.tags import Tags
 from blog.domain.users import Email, NewPassword, Username
+from tests.integration.service import blog as run_blog
 
 Blog = Callable[..., Awaitable[tuple[int, str, str]]]
 
@@ -113,3 +115,23 @@ async def test_a_failure_is_a_sentence(blog: Blog, arguments: tuple[str, ...], c
     assert (answered, out) == (code, "")
     assert sentence in complaints
     assert "Traceback" not in complaints
+
+
+def test_a_blog_that_is_not_there_yet_is_made_and_has_no_articles(tmp_path: Path) -> None:
+    for words in ([], ["words"]):
+        result = run_blog(
+            "article", "search" if words else "list", *words, cwd=tmp_path, blog_data_dir=tmp_path / "a"
+        )
+        assert (result.returncode, result.stdout) == (0, "")
+        assert result.stderr.endswith("There are none.\n")
+    result = run_blog("article", "show", "1", cwd=tmp_path, blog_data_dir=tmp_path / "b")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "Bringing the database up to date" in result.stderr
+    assert result.stderr.endswith("blog: Article not found.\n")
+
+
+async def test_a_configured_database_that_is_behind_is_refused(empty: URL, tmp_path: Path) -> None:
+    url = empty.set(drivername="postgresql").render_as_string(hide_password=False)
+    result = await asyncio.to_thread(run_blog, "article", "list", cwd=tmp_path, database_url=url)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "blog db upgrade" in result.stderr

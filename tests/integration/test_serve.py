@@ -3,6 +3,7 @@
 import asyncio
 import json
 import multiprocessing
+import os
 import re
 import signal
 import socket
@@ -12,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -82,6 +83,74 @@ def test_it_starts_from_nothing_and_finds_its_data_again(tmp_path: Path) -> None
             assert client.get(written.headers["Location"]).json() == written.json() | {"publish_at": None}
             # What signs tokens is the same, too.
             assert client.get("/users/me", headers=signed_in).status_code == 200
+
+
+def has_ipv6() -> bool:
+    with socket.socket(socket.AF_INET6) as listener, suppress(OSError):
+        listener.bind(("::1", 0))
+        return True
+    return False
+
+
+@pytest.mark.parametrize("host", ["localhost", "::1", "0.0.0.0", "::"])  # noqa: S104
+def test_it_serves_on_any_address_of_this_machine_and_says_one_that_works(host: str, tmp_path: Path) -> None:
+    if ":" in host and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with Service(tmp_path / "data", host=host) as service:
+        service.wait_until(lambda: f" serves on {service.url} " in service.said, f"it serves on {service.url}")
+        assert ("listens on all addresses" in service.said) is (host in ("0.0.0.0", "::"))  # noqa: S104
+        assert service.status("/docs") == 200
+        with service.client() as client:
+            # Where nothing says where the blog is, it is where it is served.
+            assert f'href="{service.url}/feed.atom"' in client.get("/feed.atom").text
+            assert f"Sitemap: {service.url}/sitemap.xml" in client.get("/robots.txt").text
+
+
+def test_it_says_that_it_serves_once_it_answers(tmp_path: Path) -> None:
+    service = Service(tmp_path / "data")
+    try:
+        for _ in range(3):
+            service.start()
+            deadline = time.monotonic() + PATIENCE
+            while " serves on " not in service.said:
+                assert time.monotonic() < deadline
+            assert service.status("/health/live") == 200
+            assert service.stop() == 0
+    finally:
+        service.kill_everything()
+
+
+def test_it_serves_when_nothing_reads_what_it_says(configured: dict[str, object], tmp_path: Path) -> None:
+    url, key = configured["database_url"], configured["secret_key"]
+    service = Service(tmp_path / "data", database_url=url, secret_key=key)
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        service.start(output=writer)
+        service.wait_until(lambda: service.status("/health/ready") == 200, "it is ready")
+        assert service.stop() == 0
+        assert not service.complaints
+    finally:
+        os.close(writer)
+        service.kill_everything()
+
+
+def test_a_site_that_the_file_names_is_where_the_blog_is(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SITE_URL=https://blog.example.org/notes\n")
+    with Service(tmp_path / "data") as service, service.client() as client:
+        assert "Sitemap: https://blog.example.org/notes/sitemap.xml" in client.get("/robots.txt").text
+
+
+def test_secrets_may_be_in_files(configured: dict[str, object], tmp_path: Path) -> None:
+    for name, value in configured.items():
+        (tmp_path / name).write_text(f"{value}\n")
+    (tmp_path / ".env").write_text(f"DATABASE_URL_FILE={tmp_path / 'database_url'}\n")
+    with Service(tmp_path / "data", workers=2, secret_key_file=tmp_path / "secret_key") as service:
+        signed_in = service.register()
+        for _ in range(10):
+            with service.client() as client:
+                assert client.get("/users/me", headers=signed_in).status_code == 200
+    assert not (tmp_path / "data").exists()
 
 
 def test_two_services_share_a_data_folder(tmp_path: Path) -> None:
@@ -156,7 +225,7 @@ def test_a_signal_is_heard_while_it_starts(tmp_path: Path) -> None:
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             service.start()
-            service.wait_until(lambda: " serves on " in service.said and service.workers_alive(), "it starts workers")
+            service.wait_until(lambda: len(service.workers_alive()) == service.workers, "it starts workers")
             # A supervisor of services tells all of them at once, and so does a terminal.
             exit_code = service.stop(number, group=number != signal.SIGKILL, within=SOON * 2)
             assert exit_code == (-number if number == signal.SIGKILL else 0)
@@ -195,6 +264,19 @@ def test_whatever_is_killed_it_goes_on_or_leaves_nothing(service: Service) -> No
     service.wait_until_gone(within=SOON)
     service.start()
     service.wait_until_ready()
+
+
+def test_a_worker_that_replaces_another_has_its_settings(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("APP_NAME=Notes\n")
+    with Service(tmp_path / "data") as service:
+        file.write_text("APP_NAME='Half of it\nDEBUG=perhaps\n")
+        (killed,) = service.workers_alive()
+        kill(killed)
+        eventually(lambda: service.workers_alive() - {killed}, "the killed worker is replaced")
+        service.wait_until_ready()
+        with service.client() as client:
+            assert "<title>Notes</title>" in client.get("/feed.atom").text
 
 
 # Refusing to start: what is wrong, in one sentence, and how to mend it
@@ -254,6 +336,80 @@ def test_all_settings_that_are_wrong_are_named(tmp_path: Path) -> None:
     assert sorted(line.split()[0] for line in lines) == sorted([*map(str.upper, wrong), "SECRET_KEY"])
 
 
+BROKEN = """
+import importlib.abc, importlib.util, sys
+
+
+class Breaker(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name != "blog.entrypoints.http.app":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        run = spec.loader.exec_module
+
+        def break_after(module):
+            def build(container):
+                raise LookupError("no such part")
+
+            run(module)
+            module.build = build
+
+        spec.loader.exec_module = break_after
+        return spec
+
+
+sys.meta_path.insert(0, Breaker())
+"""
+
+
+def test_an_application_that_cannot_be_built_ends_the_start(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BROKEN)
+    service = Service(tmp_path / "data", workers=2, pythonpath=tmp_path)
+    try:
+        service.start()
+        assert service.wait() == 1
+        assert service.complaints.startswith("blog: The service cannot start (LookupError: no such part).")
+        assert service.complaints.count("\n") == 0
+        assert "serves on" not in service.said
+        service.wait_until_gone(within=SOON)
+    finally:
+        service.kill_everything()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"secret_key": "\udcff" * 40},
+        {"app_name": "Blog\x1b[2J"},
+        {"blog_data_dir": "~no-such-user/blog"},
+        {"blog_data_dir": "\udcff"},
+        {"database_url": "postgresql://u@h/d?sslmode=bogus"},
+        {"database_url": "postgresql://u@h/d?target_session_attrs=master"},
+        {"database_url": "postgresql://u@/d?host=a:1:2&host=b:1"},
+        {"database_url": "postgresql://u:%00@h/d"},
+        {"database_url_file": "/dev/zero"},
+        {"secret_key_file": "/no/such/file"},
+        {"site_url": "http://[::1"},
+        {"site_ulr": "http://a.example"},
+    ],
+)
+@pytest.mark.parametrize("command", ["db check", "article list"])
+def test_rubbish_in_the_environment_is_named(command: str, wrong: dict[str, object], tmp_path: Path) -> None:
+    result = blog(*command.split(), cwd=tmp_path, **{"blog_data_dir": tmp_path / "data", **wrong})
+    assert result.returncode == 2, result
+    first, *lines = result.stderr.splitlines()
+    assert first.startswith("blog: the settings cannot be used")
+    assert [line.split()[0] for line in lines] == [name.upper() for name in wrong]
+
+
+@pytest.mark.parametrize("name", ["pgsslmode", "pgtargetsessionattrs"])
+def test_what_the_driver_does_not_take_from_the_environment_is_refused(name: str, tmp_path: Path) -> None:
+    url = "postgresql://u@127.0.0.1:1/d"
+    result = blog("db", "check", cwd=tmp_path, database_url=url, **{name: "bogus"})
+    assert_refused(result, "PostgreSQL cannot be used like this")
+
+
 def test_a_configured_database_needs_a_key(tmp_path: Path) -> None:
     result = blog("serve", cwd=tmp_path, database_url="postgresql://nobody@127.0.0.1:1/blog")
     assert result.returncode == 2
@@ -261,7 +417,7 @@ def test_a_configured_database_needs_a_key(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("host", ["blog.invalid", "192.0.2.1", "h" * 64])
+@pytest.mark.parametrize("host", ["blog.invalid", "192.0.2.1", "h" * 64, "fe80::1%lo", "[::1]", " "])
 def test_a_host_that_is_not_of_this_machine_is_refused(host: str, tmp_path: Path) -> None:
     result = blog("serve", "--host", host, cwd=tmp_path, blog_data_dir=tmp_path / "data")
     assert_refused(result, host, "address of this machine: --host")
@@ -382,6 +538,12 @@ def test_it_looks_after_a_configured_database(empty: URL, tmp_path: Path) -> Non
     assert exit_code == 0
     assert re.fullmatch(r"Taking back \d{4} \(.+\), which leaves .+\.\nThe schema is behind\.", said)
     assert_refused(blog("db", "upgrade", "nonsense", cwd=tmp_path, **settings), "nonsense", "blog db history")
+
+
+def test_a_terminal_that_is_not_of_utf_8_is_no_fault(tmp_path: Path) -> None:
+    result = blog("db", "upgrade", cwd=tmp_path, blog_data_dir=tmp_path / "data", pythonioencoding="ascii")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "The schema is current." in result.stdout
 
 
 def test_it_looks_after_its_own_database(tmp_path: Path) -> None:

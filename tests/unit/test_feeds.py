@@ -49,11 +49,27 @@ async def test_every_address_begins_where_the_blog_is(clock: Clock) -> None:
     container.markdown().close()
 
 
+async def test_the_blog_may_be_at_an_ipv6_address(clock: Clock) -> None:
+    container = quick(in_memory, clock, SITE_URL="http://[::1]:8000")
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(build(container)), base_url="http://blog.test"
+    ) as client:
+        await register(client)
+        article = await write(client, bearer(await token_of(client)))
+        for kind in ("atom", "rss", "json"):
+            feed = await read(client, f"/feed.{kind}")
+            assert feed["home"] == "http://[::1]:8000/articles"
+            # RFC 4151 has no form for the address.
+            assert feed["entries"][0]["id"] == f"tag:localhost,2026-03-04:articles/{article['id']}"
+    container.hasher().close()
+    container.markdown().close()
+
+
 @pytest.mark.parametrize(
     "address",
     [
         *("example.org", "ftp://example.org", "https://", "https:///x", "https://me@example.org", "https://a b.org"),
-        *("https://example.org?x", "https://example.org#x", "https://example.org:99999", "https://[::1]:8000"),
+        *("https://example.org?x", "https://example.org#x", "https://example.org:99999", "https://[::1"),
         *("https://bücher.example", "https://-a.example", "https://example.org/ä", "https://example.org/\x00"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from blog.application.queries import ArticleFilter, ArticlePage, ArticleView, Include, Order, Sort
-from blog.container import Container, SchemaBehind, SchemaState, running_database
+from blog.container import Container, current_database
 from blog.domain.articles import ArticleMoved
 from blog.domain.searches import SearchWords
 from blog.domain.slugs import Slug
@@ -70,15 +70,13 @@ def _read(reader: Username | None, read: Callable[[Container, int | None], Await
     async def run(settings: Settings) -> Any:  # noqa: ANN401
         container = Container(settings=settings)
         try:
-            if await container.schema().state(container.database()) is SchemaState.BEHIND:
-                raise SchemaBehind
             viewer = (await container.user_queries().profile(reader)).id if reader else None
             return await read(container, viewer)
         finally:
             await container.database().close()
 
     # What goes on is no part of what is asked for, which may be on its way to another program.
-    with running_database(Settings.load(), say=lambda sentence: print(sentence, file=sys.stderr)) as settings:
+    with current_database(Settings.load(), say=lambda sentence: print(sentence, file=sys.stderr)) as settings:
         return asyncio.run(run(settings))
 
 

@@ -1,6 +1,5 @@
 """What `blog backup`, `blog restore` and `blog db shell` do."""
 
-import asyncio
 import shutil
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from blog.container import (
     backups,
     postgres_programs,
     running_database,
+    schema_missing,
+    schema_state,
 )
 from blog.settings import Settings
 
@@ -54,10 +55,11 @@ def restore(*, file: str, force: bool) -> None:
             )
         backups.restore(programs, archive, say=_say)
         container = Container(settings=settings)
-        state, missing = asyncio.run(_look_at(container))
+        state = schema_state(container)
         if state is SchemaState.BEHIND and its_own:
             container.schema().upgrade(settings.database_url, say=_say)
-            state, missing = asyncio.run(_look_at(container))
+            state = schema_state(container)
+        missing = schema_missing(container) if state is SchemaState.CURRENT else []
     if missing:
         raise BackupError(
             f"The backup is restored, and was not whole: the database lacks {'; '.join(missing)}. Restore another."
@@ -74,16 +76,6 @@ def shell(*, arguments: Sequence[str]) -> int:
     configured = Settings.load()
     with running_database(configured, say=_say) as settings:
         return postgres_programs(settings, its_own=configured.database_url is None).shell(arguments)
-
-
-async def _look_at(container: Container) -> tuple[SchemaState, list[str]]:
-    """How the schema stands, and what a current one lacks."""
-    database, schema = container.database(), container.schema()
-    try:
-        state: SchemaState = await schema.state(database)
-        return state, await schema.missing(database) if state is SchemaState.CURRENT else []
-    finally:
-        await database.close()
 
 
 @contextmanager

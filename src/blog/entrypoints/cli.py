@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that help is there at once, wh
 import argparse
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import NoReturn, TypeVar
 
 from blog import __version__
@@ -28,12 +29,16 @@ EXAMPLES = """examples:
   blog article search "green lantern" find words in them
   blog article show on-engines        read one; --json is for scripts
 
-Settings come from the environment and from a file .env; the README lists them.
+Settings come from the environment and from a file .env; the README lists them. What is not set has a default:
+SITE_URL, which feeds and the sitemap begin with, is the address that `blog serve` serves on.
 """
 
 
 def main() -> NoReturn:
     """Run the command that this process's arguments name, and exit as it did."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal that is not of UTF-8 shows what it has no character for in another way.
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = vars(_parser().parse_args())
     try:
         from blog.entrypoints import commands
@@ -53,7 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="start the service", description="Start the service.")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    serve.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address or name of this machine to listen on; 0.0.0.0 or :: for all addresses (default: %(default)s)",
+    )
     serve.add_argument(
         "--port", default=8000, type=_number(1, 65535), help="port to listen on (default: %(default)s)"
     )
@@ -139,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _number(low: int, high: int) -> Callable[[str], int]:
     def number(text: str) -> int:
-        if not (text.isascii() and text.isdecimal() and low <= int(text[:20]) <= high):
+        if not (text.isascii() and text.isdecimal() and len(text) <= 20 and low <= int(text) <= high):
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
         return int(text)
 

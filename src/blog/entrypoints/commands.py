@@ -1,7 +1,5 @@
 """What the commands do. A failure is one sentence on standard error and an exit code."""
 
-import asyncio
-import errno
 import logging
 import multiprocessing
 import os
@@ -16,11 +14,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]
 from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
+from granian.server.common import AbstractServer
 from sqlalchemy.exc import DBAPIError
 
 from blog.container import (
@@ -31,10 +31,14 @@ from blog.container import (
     NoSuchRevision,
     SchemaBehind,
     SchemaState,
+    current_database,
     running_database,
+    schema_missing,
+    schema_state,
 )
 from blog.domain.errors import BlogError, Unavailable
 from blog.entrypoints import articles, backups, logs
+from blog.entrypoints.listening import Address, CannotListen, answers
 from blog.settings import Settings, SettingsError
 
 # What helps, by the beginning of the SQLSTATE (PostgreSQL, appendix A) with which it refuses; the first that fits.
@@ -69,7 +73,7 @@ def run(command: str, **arguments: object) -> int:
         lines = "\n  ".join(str(error).splitlines())
         print(f"blog: the settings cannot be used:\n  {lines}", file=sys.stderr)
         return 2
-    except (Failure, BackupError, EmbeddedPostgresError) as error:
+    except (Failure, BackupError, CannotListen, EmbeddedPostgresError) as error:
         reason = str(error)
     except NoSuchRevision as error:
         reason = f"{str(error).rstrip('.')}. What there is, and in which order, says: blog db history"
@@ -79,7 +83,7 @@ def run(command: str, **arguments: object) -> int:
         reason = _reason(error.__cause__ or error)
     except BlogError as error:
         reason = f"{str(error).rstrip('.')}."
-    except (DBAPIError, PostgresError) as error:
+    except (DBAPIError, PostgresError, InterfaceError) as error:
         reason = _reason(error)
     except BrokenPipeError:
         # Whoever reads has enough.
@@ -111,33 +115,22 @@ def say(sentence: str) -> None:
 
 def serve(*, host: str, port: int, workers: int) -> None:
     """Serve until told to stop, on a database that is up to date."""
-    # Loaded before there are workers, which are forks of this process: one that replaces another is there at once.
-    from blog.entrypoints.http.app import STOP_SECONDS, hold_signals
+    # Loaded before there are workers, which are forks of this process: one that replaces another is there soon.
+    from blog.entrypoints.http import app
 
-    settings = Settings.load(serving=True)
-    _check_address(host, port)
-    its_own = settings.database_url is None
-    if its_own:
+    address = Address.resolve(host, port)
+    settings = Settings.load(serving=True, served_at=address.url)
+    ip = address.bindable()
+    if settings.database_url is None:
         _check_connections(settings, workers)
-    with running_database(settings, say=say) as settings:
-        container = Container(settings=settings)
-        state = _state(container)
-        if state is SchemaState.BEHIND and its_own:
-            say("Bringing the database up to date …")
-            container.schema().upgrade(settings.database_url)
-        elif state is SchemaState.BEHIND:
-            raise Failure(SchemaBehind.sentence)
-        elif state is SchemaState.AHEAD:
-            say("The database was migrated by a newer version of this program; going on with what is known here.")
+    with current_database(settings, say=say) as settings:
         settings = _with_key(settings)
         _tell_workers(settings)
-        at = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        say(f"{settings.app_name} serves on {at} (its API, to read and to try: {at}/docs). Press Ctrl-C to stop.")
         logs.configure(log_format=settings.log_format, debug=settings.debug)
         server = Granian(
             "blog.entrypoints.http.app:from_environment",
             factory=True,
-            address=host,
+            address=ip,
             port=port,
             workers=workers,
             interface=Interfaces.ASGI,
@@ -149,13 +142,58 @@ def serve(*, host: str, port: int, workers: int) -> None:
             respawn_failed_workers=True,
         )
         # A worker that is forked has this process's handlers at first, and they do nothing there.
-        os.register_at_fork(after_in_child=hold_signals)
+        os.register_at_fork(after_in_child=app.hold_signals)
         # Granian starts its workers anew on this signal, and would outlive the terminal that it was started in.
         if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
             server.on_startup(lambda: signal.signal(signal.SIGHUP, server.signal_handler_interrupt))
-        _kill_workers_after(STOP_SECONDS, lambda: bool(server.interrupt_signal))
-        server.serve()
+        _kill_workers_after(app.STOP_SECONDS, lambda: bool(server.interrupt_signal))
+        _run(
+            server,
+            ready=lambda: answers(ip, port),
+            announce=lambda: say(
+                f"{settings.app_name} serves on {address.url} (its API, to read and to try: {address.url}/docs). "
+                f"{address.remark}Press Ctrl-C to stop."
+            ),
+        )
     say("Stopped.")
+
+
+def _run(server: AbstractServer[Any], *, ready: Callable[[], bool], announce: Callable[[], None]) -> None:
+    """Serve until told to stop. Announce it once it is ready. Raises `Failure` if a worker cannot start."""
+    from blog.entrypoints.http import app
+
+    failures, app.start_failures = multiprocessing.Pipe(duplex=False)
+    ended = threading.Event()
+
+    def watch() -> None:
+        announced = False
+        while not (ended.is_set() or server.interrupt_signal):
+            if failures.poll(0.2 if announced else 0.005):
+                server.signal_handler_interrupt()  # type: ignore[no-untyped-call]
+            elif not announced and ready():
+                announced = True
+                with suppress(BrokenPipeError):  # Nothing reads what is said any more; it serves all the same.
+                    announce()
+
+    # Before there are workers, so that none inherits what this thread has in its hands.
+    watcher = threading.Thread(target=watch, name="announcement", daemon=True)
+    server.on_startup(watcher.start)
+    try:
+        server.serve()
+    except RuntimeError as error:
+        # Granian's word for an address that another program has taken meanwhile, with pages of where it happened.
+        first, *_ = str(error).splitlines()
+        if "os error" not in first:
+            raise
+        raise Failure(f"Cannot listen ({first}). Run this again, or choose another: --port.") from error
+    finally:
+        ended.set()
+        if watcher.is_alive():
+            watcher.join()
+    if failures.poll():
+        raise Failure(
+            f"The service cannot start ({failures.recv()}). Correct that, or set DEBUG=true to see where it happens."
+        )
 
 
 def _kill_workers_after(seconds: float, told_to_stop: Callable[[], bool]) -> None:
@@ -181,7 +219,7 @@ def upgrade(*, revision: str) -> None:
     with running_database(Settings.load(), say=say) as settings:
         container = Container(settings=settings)
         container.schema().upgrade(settings.database_url, revision, say=say)
-        say(f"The schema is {_state(container).value}.")
+        say(f"The schema is {schema_state(container).value}.")
 
 
 def downgrade(*, revision: str) -> None:
@@ -189,7 +227,7 @@ def downgrade(*, revision: str) -> None:
     with running_database(Settings.load(), say=say) as settings:
         container = Container(settings=settings)
         container.schema().downgrade(settings.database_url, revision, say=say)
-        say(f"The schema is {_state(container).value}.")
+        say(f"The schema is {schema_state(container).value}.")
 
 
 def history() -> None:
@@ -201,8 +239,8 @@ def check() -> int:
     """Say whether the schema is current and whole; if it is not, that is a failure."""
     with running_database(Settings.load(), say=say) as settings:
         container = Container(settings=settings)
-        state = _state(container)
-        missing = _missing(container) if state is SchemaState.CURRENT else []
+        state = schema_state(container)
+        missing = schema_missing(container) if state is SchemaState.CURRENT else []
     for line in missing:
         say(f"missing: {line}")
     if missing:
@@ -227,46 +265,6 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "show": articles.show_article,
     "search": articles.search_articles,
 }
-
-
-def _state(container: Container) -> SchemaState:
-    async def state() -> SchemaState:
-        database = container.database()
-        try:
-            return await container.schema().state(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(state())
-
-
-def _missing(container: Container) -> list[str]:
-    async def missing() -> list[str]:
-        database = container.database()
-        try:
-            return await container.schema().missing(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(missing())
-
-
-def _check_address(host: str, port: int) -> None:
-    """Refuse an address that cannot be had before anything is started."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, socket.SOCK_STREAM) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no host can have that name"
-        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            remedy = "Stop what uses it, or choose another: --port"
-        elif isinstance(error, PermissionError):
-            remedy = "Choose one above 1023: --port"
-        else:
-            remedy = "Choose an address of this machine: --host"
-        raise Failure(f"Cannot listen on {host} port {port} ({reason}). {remedy}.") from error
 
 
 def _check_connections(settings: Settings, workers: int) -> None:
@@ -313,7 +311,17 @@ def _make_key(file: Path) -> None:
 
 
 def _tell_workers(settings: Settings) -> None:
-    """Worker processes read their settings from the environment, where what was found out is added."""
+    """Put all settings into the environment, what was found out included. Worker processes read them there alone.
+
+    So a worker that replaces another, months later, has the settings of the others, whatever `.env` says by then.
+    """
     if settings.database_url and settings.secret_key:
-        os.environ["DATABASE_URL"] = settings.database_url.render_as_string(hide_password=False)
-        os.environ["SECRET_KEY"] = settings.secret_key
+        found_out = {
+            "DATABASE_URL": settings.database_url.render_as_string(hide_password=False),
+            "SECRET_KEY": settings.secret_key,
+            "SITE_URL": settings.site_url,
+        }
+        os.environ.update(Settings.find().texts | found_out)
+        for name in found_out:
+            # Both forms of one setting would contradict each other.
+            os.environ.pop(f"{name}_FILE", None)

@@ -2,16 +2,18 @@
 
 import asyncio
 import gc
+import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from inspect import isawaitable, signature
-from typing import Any, get_type_hints
-from urllib.parse import urlsplit
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn, get_type_hints
 
 from litestar import Litestar, Request, Response, route
 from litestar.handlers import HTTPRouteHandler
@@ -40,10 +42,15 @@ from blog.entrypoints.http.problems import allowed
 from blog.entrypoints.http.problems import handlers as exception_handlers
 from blog.entrypoints.http.replies import once
 from blog.entrypoints.http.representation import represent
-from blog.settings import Settings
+from blog.settings import Settings, SettingsError
+
+log = logging.getLogger(__name__)
 
 STOP_SECONDS = 30
 """How long requests in flight may take to finish once the service is told to stop."""
+
+MOST_OF_A_REASON = 1000
+"""Characters: what is written to a pipe in one piece stays in one piece."""
 
 HOLD_SECONDS = 0.1
 """How long after a worker's loop has begun it surely serves."""
@@ -91,8 +98,7 @@ def build(container: Container) -> ASGIApp:
     """The blog over HTTP, as an ASGI application."""
     settings = container.settings()
     turns = articles.Turns()
-    authority = settings.feed_authority or str(urlsplit(settings.site_url).hostname)
-    site = Site(name=settings.app_name, url=settings.site_url, authority=authority)
+    site = Site(name=settings.app_name, url=settings.site_url, authority=settings.authority)
     handlers = [
         *ROUTES,
         openapi.serve(settings.app_name, ROUTES, path=site.path),
@@ -160,14 +166,23 @@ def _options(handlers: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
     return [options(path, allowed(names)) for path, names in methods.items()]
 
 
+start_failures: Connection | None = None
+"""Where a worker says why it cannot start, to the process that it is a fork of."""
+
+
 def from_environment() -> ASGIApp:
     """The application of a worker process, which is told everything by its environment."""
     hold_signals()
-    settings = Settings.load(serving=True)
-    logs.configure(log_format=settings.log_format, debug=settings.debug)
     if parent := multiprocessing.parent_process():
         _leave_with(parent.pid)
-    app = build(Container(settings=settings))
+    try:
+        settings = Settings.load(serving=True, file=None)
+        logs.configure(log_format=settings.log_format, debug=settings.debug)
+        app = build(Container(settings=settings))
+    except Exception as error:
+        if start_failures is None:
+            raise
+        _give_up(error, start_failures)
     # What is there by now stays, and need not be looked at again for garbage.
     gc.collect()
     gc.freeze()
@@ -178,6 +193,17 @@ def from_environment() -> ASGIApp:
         await app(scope, receive, send)
 
     return worker
+
+
+def _give_up(error: Exception, failures: Connection) -> NoReturn:
+    """Say why this worker cannot start, and wait to be ended: one that ends by itself would be replaced."""
+    log.debug("A worker cannot start.", exc_info=error)
+    reason = f"{type(error).__name__}: {error}" if not isinstance(error, SettingsError) else str(error)
+    failures.send(" ".join(reason.split())[:MOST_OF_A_REASON])
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _let_go_of_signals()
+    time.sleep(STOP_SECONDS)
+    sys.exit(1)
 
 
 def hold_signals() -> None:
