@@ -3,7 +3,7 @@
 import re
 import socket
 from ipaddress import IPv4Address, IPv6Address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 
@@ -20,6 +20,9 @@ def origins(value: str) -> tuple[str, ...]:
     return tuple(_checked(origin.strip()) for origin in listed if origin.strip())
 
 
+SEGMENT = r"(?:[^%]|%[0-9A-Fa-f]{2})+"
+
+
 def site_url(value: str) -> str:
     """Where the blog is, without a slash at its end. Raises `ValueError`."""
     try:
@@ -32,6 +35,10 @@ def site_url(value: str) -> str:
             raise ValueError
     except ValueError:
         raise ValueError(f"must be an address with a host, {SUCH_AS}, and with no user, query or fragment") from None
+    # Clients resolve dots and take `//` for another host, so such a path would not lead back here.
+    segments = url.path.rstrip("/").split("/")[1:]
+    if not all(re.fullmatch(SEGMENT, segment) and unquote(segment) not in (".", "..") for segment in segments):
+        raise ValueError("has a path that clients read in another way: write segments such as /blog, without dots")
     port = f":{url.port}" if url.port is not None else ""
     return url._replace(netloc=f"{host}{port}").geturl().rstrip("/")
 
