@@ -18,28 +18,29 @@ ENTRYPOINT ["blog"]
 CMD ["serve", "--host", "0.0.0.0"]
 
 
-# Every package of the lock, checked against its hash. Both images are made of these, without a network.
-FROM base AS packages
-WORKDIR /packages
-RUN --mount=type=bind,source=requirements.lock,target=/requirements.lock \
-    pip download --quiet --require-hashes --only-binary :all: --requirement /requirements.lock
-
-
-FROM packages AS build
-ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/packages
+# What production is made of: the packages of requirements.lock, each checked against its hash, and the blog.
+FROM base AS build
 WORKDIR /build
+RUN --mount=type=bind,source=requirements.lock,target=/requirements.lock \
+    python -m venv --without-pip /opt/blog \
+    && pip --python /opt/blog/bin/python install --quiet --no-deps --require-hashes --only-binary :all: \
+        --requirement /requirements.lock
 COPY pyproject.toml README.md ./
 COPY migrations migrations
 COPY src src
-# Whatever version is chosen is the lock's, for there is no other; what only tools need is left where it is.
-# hadolint ignore=DL3013
-RUN pip install --quiet hatchling \
-    && pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /packages . \
-    && python -m venv --without-pip /opt/blog \
-    && pip --python /opt/blog/bin/python install --quiet 'blog[server]'
+RUN pip --python /opt/blog/bin/python install --quiet --no-deps --no-index --no-build-isolation .
 
 
-FROM packages AS dev
+# Both locks, so that the image with the tools needs no network when a file of the project has changed.
+FROM base AS packages
+WORKDIR /packages
+RUN --mount=type=bind,source=requirements.lock,target=/requirements.lock \
+    --mount=type=bind,source=requirements-dev.lock,target=/requirements-dev.lock \
+    pip download --quiet --no-deps --require-hashes --only-binary :all: \
+        --requirement /requirements.lock --requirement /requirements-dev.lock
+
+
+FROM base AS dev
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends curl make nginx procps \
@@ -48,7 +49,8 @@ WORKDIR /app
 RUN chown blog:blog .
 USER 10001:10001
 COPY --chown=10001:10001 . .
-RUN PIP_NO_INDEX=1 PIP_FIND_LINKS=/packages make environment
+RUN --mount=type=bind,from=packages,source=/packages,target=/packages \
+    PIP_NO_INDEX=1 PIP_FIND_LINKS=/packages make environment
 ENV PATH=/app/.venv/bin:$PATH
 
 

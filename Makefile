@@ -5,7 +5,7 @@ ARGS =
 # Plugins that only other tests use take a second to load.
 QUICK = -p no:faker -p no:schemathesis
 
-.PHONY: help environment serve test format lint types imports unit coverage integration mutants bench bench-large lock clean
+.PHONY: help runtime environment serve test format lint types imports unit coverage integration mutants bench bench-large lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -13,10 +13,13 @@ help: ## list these targets
 	@echo 'PYTHON=python3.12 chooses the interpreter of .venv;'
 	@echo 'ARGS="…" is passed on by serve, unit, integration, bench and lock.'
 
-environment: ## make .venv, or bring it up to date (at once when it is)
+runtime: ## make .venv with what the service needs, or bring it up to date (nothing to do when it is)
+	@sh scripts/environment runtime
+
+environment: ## the same, with what tests and checks need
 	@sh scripts/environment
 
-serve: environment ## run the service (ARGS="--port 8080")
+serve: runtime ## run the service (ARGS="--port 8080")
 	@exec .venv/bin/blog serve $(ARGS)
 
 test: lint types imports coverage integration ## run every check and every test, as CI does
@@ -55,11 +58,8 @@ bench: environment ## measure how fast it is (minutes; ARGS="--only article", or
 bench-large: environment ## the same with a million articles, which takes half an hour the first time
 	@.venv/bin/python -m bench --large $(ARGS)
 
-lock: ## work out requirements.lock anew, with uv (ARGS="--upgrade" for newer versions)
-	@PATH="$$PATH:$$PWD/.venv/bin"; \
-	uv --version >/dev/null 2>&1 || { echo 'make lock needs uv: install it with `pipx install uv`.' >&2; exit 1; }; \
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --extra all --group dev --group bench --custom-compile-command 'make lock' pyproject.toml -o requirements.lock $(ARGS)
+lock: ## work out requirements.lock and requirements-dev.lock anew, with uv (ARGS="--upgrade" for newer versions)
+	@sh scripts/lock $(ARGS)
 
 clean: ## remove .venv and everything else that was made
 	@rm -rf .venv .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist mutants

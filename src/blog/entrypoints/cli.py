@@ -43,7 +43,7 @@ def main() -> NoReturn:
     try:
         from blog.entrypoints import commands
     except ModuleNotFoundError as error:
-        sys.exit(f"blog: the package {error.name} is missing. Install the blog with its extra `all`.")
+        sys.exit(f"blog: The package {error.name} is missing: run pip install 'hexablog[all]'.")
     sys.exit(commands.run(arguments.pop("command"), **arguments))
 
 

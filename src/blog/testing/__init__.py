@@ -1,6 +1,6 @@
 """To prove an adapter of your own: the contract that ours keep, and things to test with.
 
-Needs pytest and pytest-asyncio, the package's extra `testing`. Bind the contract by answering one fixture:
+Needs pytest and pytest-asyncio, as `hexablog[testing]` brings them. Bind the contract by answering one fixture:
 
     class TestMyStorage(StorageContract):
         @pytest_asyncio.fixture

