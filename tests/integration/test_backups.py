@@ -3,10 +3,11 @@
 import asyncio
 import os
 import re
+import secrets
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from blog.adapters.database.programs import PostgresPrograms
 from blog.adapters.embedded_postgres import embedded_postgres, program_folders, programs
 from blog.container import Container, close
 from blog.entrypoints.http.app import build
-from tests.builders import Clock
+from tests.builders import NOON, Clock
 from tests.contracts.asking import edit, found, sign_in, signed_in, write
 from tests.integration.conftest import aside, new_database
 from tests.integration.conftest import execute as execute_outside_transactions
@@ -38,8 +39,8 @@ WORDS = ["engine", "weaves algebraic", "Maschine", "webt", '"algebraic patterns"
 
 @asynccontextmanager
 async def blog_on(url: URL, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
-    """The API over a database."""
-    clock.moment = datetime.now(UTC)
+    """The API over a database, a day after it was last used: the clock moves whenever it is looked at."""
+    clock.advance(days=1)
     address = url.render_as_string(hide_password=False)
     container = quick(lambda settings: Container(settings=settings), clock, DATABASE_URL=address)
     transport = httpx.ASGITransport(build(container))
@@ -84,6 +85,7 @@ async def rows(url: URL) -> dict[str, list[str]]:
 
 async def readings(url: URL, clock: Clock) -> dict[str, Any]:
     """What readers and an author find: searches, entity tags, and the numbers that come next."""
+    clock.moment = NOON + timedelta(days=30)
     async with blog_on(url, clock) as client:
         ada = await signed_in(client, "Ada")
         searches = {words: await found(client, f"/articles?q={words}&fields=id,title") for words in WORDS}
@@ -314,7 +316,9 @@ async def test_a_backup_from_before_is_restored_and_upgraded(empty: URL, clock: 
     before = await rows(empty)
     aside(lambda: Container().schema().downgrade(empty, "0005"))
     did(blog("backup", "old.backup", cwd=tmp_path, database_url=address(empty)))
-    assert "Applying 0006" in did(blog("restore", "old.backup", cwd=tmp_path, blog_data_dir=tmp_path / "data"))
+    assert "Applying the migration 0006" in did(
+        blog("restore", "old.backup", cwd=tmp_path, blog_data_dir=tmp_path / "data")
+    )
     with embedded_postgres(tmp_path / "data", durable=False) as url:
         assert await rows(make_url(url)) == before
         assert await lacking(make_url(url), clock) == []
@@ -467,7 +471,7 @@ def locked(url: URL) -> Iterator[None]:
 
 
 def test_the_shell_is_psql_on_the_database_in_use(tmp_path: Path, empty: URL) -> None:
-    ran = blog("db", "shell", "--", "-Atc", "SELECT 6 * 7", cwd=tmp_path, database_url=address(empty))
+    ran = blog("db", "shell", "-Atc", "SELECT 6 * 7", cwd=tmp_path, database_url=address(empty))
     assert (ran.returncode, ran.stdout) == (0, "42\n")
     ran = blog("db", "shell", "--", "-Atc", "SELECT current_user", cwd=tmp_path, blog_data_dir=tmp_path / "data")
     assert (ran.returncode, ran.stdout) == (0, "blog\n")
@@ -476,15 +480,45 @@ def test_the_shell_is_psql_on_the_database_in_use(tmp_path: Path, empty: URL) ->
     assert "syntax error" in failed.stderr
 
 
-@pytest.mark.parametrize("command", [["backup", "x"], ["restore", "x"], ["db", "shell", "--", "-c", "SELECT 1"]])
-def test_a_database_that_is_away_is_named(command: list[str], tmp_path: Path) -> None:
-    (tmp_path / "x").touch()
+@pytest.mark.parametrize("command", [["backup", "x"], ["restore", "x"], ["db", "shell", "-c", "SELECT 1"]])
+def test_a_database_that_is_away_is_named(command: list[str], empty: URL, tmp_path: Path) -> None:
+    upgrade(empty)
+    if command[0] == "restore":
+        did(blog("backup", "x", cwd=tmp_path, database_url=address(empty)))
     away = "postgresql://ada:hush@127.0.0.1:1/blog"
-    ran = blog(*command, *(["--force"] if command[0] == "backup" else []), cwd=tmp_path, database_url=away)
+    ran = blog(*command, cwd=tmp_path, database_url=away)
     assert ran.returncode in (1, 2)
     assert "Traceback" not in ran.stderr
     assert "hush" not in ran.stderr
     assert "onnection refused" in ran.stderr
+
+
+async def test_a_database_of_another_encoding_is_refused_before_anything_is_done(
+    server: URL, empty: URL, tmp_path: Path
+) -> None:
+    upgrade(empty)
+    did(blog("backup", "x", cwd=tmp_path, database_url=address(empty)))
+    name = f"blog_test_{secrets.token_hex(8)}"
+    execute_outside_transactions(server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING SQL_ASCII LOCALE 'C'")
+    url = server.set(database=name)
+    try:
+        refused(blog("restore", "x", cwd=tmp_path, database_url=address(url)), "SQL_ASCII", "UTF8", "createdb")
+        assert await query(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == []
+    finally:
+        execute_outside_transactions(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_a_backup_goes_into_a_file_that_grows(empty: URL, tmp_path: Path) -> None:
+    upgrade(empty)
+    did(blog("backup", "whole", cwd=tmp_path, database_url=address(empty)))
+    variables = environment({"database_url": address(empty)})
+    ran = shell(f'echo before >file; "{COMMAND}" backup - >>file', cwd=tmp_path, variables=variables)
+    assert ran.returncode == 0, ran.stderr
+    sizes = [(tmp_path / name).stat().st_size for name in ("whole", "file")]
+    assert abs(sizes[1] - sizes[0]) < 1000
+    full = shell(f'"{COMMAND}" backup - >/dev/full', cwd=tmp_path, variables=variables)
+    assert full.returncode == 1
+    assert "No space left" in full.stderr.splitlines()[-1]
 
 
 def test_a_backup_needs_a_blog(empty: URL, tmp_path: Path) -> None:

@@ -34,10 +34,12 @@ def backup(*, file: str, force: bool) -> None:
         if not backups.TABLES & backups.tables(programs):
             raise BackupError("The database holds no blog, so there is nothing to back up.")
         if file == STANDARD_STREAM:
-            backups.save_to_output(programs, say=_say)
+            backups.save_to(programs, sys.stdout.buffer, say=_say)
             return
         backups.save(programs, path.absolute(), say=_say)
-    _say(f"The backup is in {file} ({path.stat().st_size / 10**6:,.1f} MB). Keep it where only you may read it.")
+    _say(
+        f"The backup is in {file} ({backups.readable_size(path.stat().st_size)}). Keep it where only you may read it."
+    )
 
 
 def restore(*, file: str, force: bool) -> None:
@@ -62,7 +64,7 @@ def restore(*, file: str, force: bool) -> None:
         missing = schema_missing(container) if state is SchemaState.CURRENT else []
     if missing:
         raise BackupError(
-            f"The backup is restored, and was not whole: the database lacks {'; '.join(missing)}. Restore another."
+            f"The backup was restored, but is incomplete: the database lacks {'; '.join(missing)}. Restore another."
         )
     _say("The backup is restored.")
     if state is SchemaState.BEHIND:

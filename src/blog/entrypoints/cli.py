@@ -39,12 +39,20 @@ def main() -> NoReturn:
     if isinstance(sys.stdout, TextIOWrapper):
         # A terminal that is not of UTF-8 shows what it has no character for in another way.
         sys.stdout.reconfigure(errors="backslashreplace")
-    arguments = vars(_parser().parse_args())
+    given = sys.argv[1:]
+    if given[:2] == ["db", "shell"] and not {"--", "-h", "--help"} & set(given):
+        # Options that follow are psql's.
+        given.insert(2, "--")
+    arguments = vars(_parser().parse_args(given))
     try:
         from blog.entrypoints import commands
+
+        sys.exit(commands.run(arguments.pop("command"), **arguments))
     except ModuleNotFoundError as error:
         sys.exit(f"blog: The package {error.name} is missing: run pip install 'hexablog[all]'.")
-    sys.exit(commands.run(arguments.pop("command"), **arguments))
+    except KeyboardInterrupt:
+        # Before or after the command itself, which tells of it in its own way.
+        sys.exit(130)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,33 +85,37 @@ def _parser() -> argparse.ArgumentParser:
     back = "Take migrations back, and with them the tables, columns and rows that only they know."
     down = actions.add_parser("downgrade", help="take migrations back", description=back)
     down.add_argument(
-        "revision", help="what is to remain: an id of `blog db history`, -1 for all but the last, or base"
+        "revision",
+        help="the newest one to keep (`blog db history` has the ids); -1 takes back the newest; base, all",
     )
     down.set_defaults(command="downgrade")
     shell = actions.add_parser(
         "shell",
         help="open psql on the database in use",
         description="Open psql on the database in use.",
-        epilog="examples:\n  blog db shell\n  blog db shell -- --command 'SELECT count(*) FROM articles'\n",
+        epilog="examples:\n  blog db shell\n  blog db shell --command 'SELECT count(*) FROM articles'\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    shell.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="what psql is given; put -- before options")
+    shell.add_argument("arguments", nargs="*", metavar="...", help="arguments for psql")
     shell.set_defaults(command="shell")
     for name, does in (("history", "list the migrations"), ("check", "say whether the schema is current and whole")):
         action = actions.add_parser(name, help=does, description=f"{does.capitalize()}.")
         action.set_defaults(command=name)
 
-    for name, does, epilog in (
+    for name, does, replaces, epilog in (
         (
             "backup",
             "save everything in one file",
+            "overwrite FILE",
             "The file holds the whole database, in pg_dump's custom format, and not the key that signs tokens.\n\n"
             "examples:\n  blog backup blog.backup\n  blog backup - | ssh elsewhere 'cat >blog.backup'\n",
         ),
         (
             "restore",
-            "put a backup in the place of the blog in the database in use",
-            "Until it is complete, and where it fails, the database stays as it was.\n\n"
+            "load a backup into the database in use",
+            "replace the blog that is in the database",
+            "The database changes only if the whole restore succeeds. A blog that is there is replaced with --force "
+            "alone.\n\n"
             "examples:\n  blog restore blog.backup\n"
             "  DATABASE_URL=postgresql://blog@db/blog blog restore blog.backup\n",
         ),
@@ -116,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         action.add_argument("file", metavar="FILE", help="the backup, or - for a pipe")
-        action.add_argument("--force", action="store_true", help="replace what is there")
+        action.add_argument("--force", action="store_true", help=replaces)
         action.set_defaults(command=name)
 
     article = commands.add_parser("article", help="read articles", description="Read articles.")

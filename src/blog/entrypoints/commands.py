@@ -151,8 +151,8 @@ def serve(*, host: str, port: int, workers: int) -> None:
             server,
             ready=lambda: answers(ip, port),
             announce=lambda: say(
-                f"{settings.app_name} serves on {address.url} (its API, to read and to try: {address.url}/docs). "
-                f"{address.remark}Press Ctrl-C to stop."
+                f"{settings.app_name} serves on {address.url} "
+                f"(its API, to read and to try: {settings.site_url}/docs). {address.remark}Press Ctrl-C to stop."
             ),
         )
     say("Stopped.")
@@ -245,8 +245,8 @@ def check() -> int:
         say(f"missing: {line}")
     if missing:
         raise Failure(
-            "The database has every migration and lacks what is listed above, or has it otherwise. A restore failed "
-            "in part, or someone changed it by hand: restore a backup, or make what is missing."
+            "All migrations are applied, but what is listed above is missing or different. A restore failed in part, "
+            "or someone changed the database by hand: restore a backup, or make what is missing."
         )
     say(SchemaBehind.sentence if state is SchemaState.BEHIND else f"The schema is {state.value}.")
     return int(state is SchemaState.BEHIND)

@@ -114,27 +114,65 @@ def save(programs: PostgresPrograms, file: Path, *, say: Say) -> None:
 
     It holds the database as it is at one moment, whatever is written meanwhile. Blocks. Raises `BackupError`.
     """
-    with _replacing(file) as new:
-        _dump(programs, [f"--file={new}"], size=lambda: new.stat().st_size, say=say)
+    with _replacing(file) as new, programs.start([*_dump(programs), f"--file={new}"]) as (dump, messages):
+        _tell_tables(messages, size=lambda: new.stat().st_size, say=say)
+        _check(dump.wait(), messages)
         read(programs, new)
 
 
-def save_to_output(programs: PostgresPrograms, *, say: Say) -> None:
-    """Write such a backup to standard output."""
-    _dump(programs, [], size=None, say=say)
+def save_to(programs: PostgresPrograms, stream: IO[bytes], *, say: Say) -> None:
+    """Write such a backup to a stream."""
+    # Not by pg_dump itself: it would go back in a stream that is a file, and what is appended to a file stays twice.
+    with programs.start(_dump(programs), stdout=subprocess.PIPE) as (dump, messages):
+        assert dump.stdout  # noqa: S101 - a pipe
+        copying = _Copying(dump.stdout, stream)
+        _tell_tables(messages, size=lambda: copying.passed, say=say)
+        copying.join()
+        if copying.failure:
+            raise BackupError(
+                f"The backup cannot be written ({copying.failure.strerror}). Mend that, and run this again."
+            )
+        _check(dump.wait(), messages)
 
 
-def _dump(programs: PostgresPrograms, where: list[str], *, size: Callable[[], int] | None, say: Say) -> None:
+def _dump(programs: PostgresPrograms) -> Command:
     options = ["--format=custom", "--verbose", "--no-password", f"--lock-wait-timeout={LOCK_TIMEOUT}"]
-    command: Command = [programs.no_older_than_server("pg_dump"), *options, *where, f"--dbname={CONNECTION}"]
-    with programs.start(command, stdout=None) as (dump, messages):
-        for line in messages:
-            if table := re.search(r'dumping contents of table "(?:[^".]+\.)?([^"]+)"', line):
-                say(f"Saving the table {table[1]} …")
-            elif not line:
-                say(f"… {_megabytes(size())} so far" if size else "… it goes on")
-    if dump.returncode:
+    return [programs.no_older_than_server("pg_dump"), *options, f"--dbname={CONNECTION}"]
+
+
+def _tell_tables(messages: Messages, *, size: Callable[[], int], say: Say) -> None:
+    for line in messages:
+        if table := re.search(r'dumping contents of table "(?:[^".]+\.)?([^"]+)"', line):
+            say(f"Saving the table {table[1]} …")
+        elif not line:
+            say(f"… {readable_size(size())} so far")
+
+
+def _check(exit_code: int, messages: Messages) -> None:
+    if exit_code:
         raise BackupError(f"The backup was not made ({messages.reason}). Mend that, and run this again.")
+
+
+class _Copying(threading.Thread):
+    """Copies what a program writes."""
+
+    def __init__(self, source: IO[bytes], target: IO[bytes]) -> None:
+        super().__init__(name="backup", daemon=True)
+        self._source, self._target = source, target
+        self.passed = 0
+        """How many bytes."""
+        self.failure: OSError | None = None
+        self.start()
+
+    def run(self) -> None:
+        with self._source:
+            try:
+                while chunk := self._source.read(2**16):
+                    self._target.write(chunk)
+                    self.passed += len(chunk)
+                self._target.flush()
+            except OSError as error:
+                self.failure = error
 
 
 def read(programs: PostgresPrograms, file: Path) -> Archive:
@@ -157,6 +195,11 @@ def restore(programs: PostgresPrograms, archive: Archive, *, say: Say) -> None:
     All of it is one transaction: until it is complete, and where it fails, the database stays as it was. Blocks.
     Raises `BackupError`.
     """
+    if (encoding := programs.query("SHOW server_encoding")) != "UTF8":
+        raise BackupError(
+            f"The database has the encoding {encoding}, and the blog needs UTF8. Make another one, for example with "
+            f"createdb --template=template0 --encoding=UTF8, and name it in DATABASE_URL."
+        )
     psql: Command = [programs.psql(), "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--file=-"]
     why = ""
     with (
@@ -228,7 +271,7 @@ class Statements:
                 building = True
                 say("Building indexes and constraints …")
             elif not line:
-                say(f"… {_megabytes(self._passed)} so far")
+                say(f"… {readable_size(self._passed)} so far")
         while copying.is_alive():
             copying.join(TICK_SECONDS)
             if copying.is_alive():
@@ -289,5 +332,6 @@ def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 10**6:,.1f} MB"
+def readable_size(size: int) -> str:
+    """A number of bytes for people."""
+    return f"{size / 10**6:,.1f} MB" if size >= 10**6 else f"{size / 1000:,.0f} kB"

@@ -73,8 +73,11 @@ class Schema:
 
         def steps(script: "ScriptDirectory", applied: str) -> "list[RevisionStep]":
             found = script._upgrade_revs(revision, applied)
-            if found:
-                say(f"Applying {_titles(found)}.")
+            ids = [step.revision.revision for step in found]
+            if len(ids) > 1:
+                say(f"Applying {len(ids)} migrations, {ids[0]} to {ids[-1]} …")
+            elif found:
+                say(f"Applying the migration {_titles(found)} …")
             return found
 
         self._run(url, revision, steps)
