@@ -10,7 +10,9 @@ from typing import Any
 
 from litestar.exceptions import ClientException
 
+from blog.entrypoints import connections
 from blog.entrypoints.http.cors import CrossOrigin
+from blog.entrypoints.http.delivery import PIECE, Delivery
 from blog.entrypoints.http.forwarded import Forwarded, Network
 from blog.entrypoints.http.problems import SENTENCES, encoded
 from blog.entrypoints.logs import REQUEST_ID, access_log
@@ -57,6 +59,7 @@ def edge(app: ASGIApp, *, proxies: Collection[Network] = (), origins: Collection
     - A request that two programs could read in two ways is refused (400): one without a host or with two (RFC 9112,
       section 3.2), and one with two headers of a name that may stand once. Other headers of one name are one list.
     - A body that breaks off, or whose chunks are malformed (RFC 9112, section 7.1), is the client's fault (400).
+    - A large reply goes in pieces, and a client that reads them too slowly is cut off.
     - Every request has an id, which its reply (`X-Request-ID`) and its log lines carry. A proxy may say it, and the
       client's address, if it is one of `proxies`; nobody else is believed.
     - HEAD is GET without the body (RFC 9110, section 9.3.2).
@@ -82,6 +85,8 @@ def edge(app: ASGIApp, *, proxies: Collection[Network] = (), origins: Collection
         method, is_head, status = scope["method"], scope["method"] == "HEAD", 500
         if is_head:
             scope["method"] = "GET"
+        peer = scope.get("client")
+        delivery: Delivery | None = None
         request_id = forwarded.apply(scope, headers) or f"{names.getrandbits(128):032x}"
         # A client that asked first (Expect: 100-continue) sends nothing until it is told to.
         unread = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
@@ -107,7 +112,7 @@ def edge(app: ASGIApp, *, proxies: Collection[Network] = (), origins: Collection
                 return
 
         async def sending(message: Message) -> None:
-            nonlocal status
+            nonlocal status, delivery
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if unread and not asked:
@@ -122,6 +127,10 @@ def edge(app: ASGIApp, *, proxies: Collection[Network] = (), origins: Collection
                 if message.get("more_body"):
                     return
                 message = {"type": "http.response.body", "body": b"", "more_body": False}
+            elif delivery or message.get("more_body") or len(message.get("body", b"")) > PIECE:
+                delivery = delivery or Delivery(send, end=lambda: peer and connections.end(peer, scope["server"]))
+                await delivery(message)
+                return
             await send(message)
 
         known_as = REQUEST_ID.set(request_id)
