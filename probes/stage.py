@@ -52,13 +52,17 @@ def write_articles(service: Service, count: int, *, characters: int = LONG) -> N
 def connections(
     service: Service, count: int, *requests: bytes, receive_buffer: int | None = None
 ) -> Iterator[list[socket.socket]]:
-    """Connections that have sent one of these requests each, and read nothing; without those that failed."""
+    """Connections that have sent one of these requests each, and read nothing; without those that failed.
+
+    After ten failures in a row no more are tried.
+    """
     with ExitStack() as stack:
         opened: list[socket.socket] = []
+        failures = 0
         for number in range(count):
             connection = socket.socket()
             stack.callback(connection.close)
-            connection.settimeout(2)
+            connection.settimeout(1)
             if receive_buffer:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
             try:
@@ -66,7 +70,11 @@ def connections(
                 if requests:
                     connection.sendall(requests[number % len(requests)])
             except OSError:
+                failures += 1
+                if failures == 10:
+                    break
                 continue
+            failures = 0
             opened.append(connection)
         yield opened
 

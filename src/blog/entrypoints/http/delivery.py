@@ -20,7 +20,7 @@ RATE = 10_000
 GRACE_SECONDS = 10.0
 """How long a client may fall behind that."""
 
-STALL_SECONDS = 20.0
+STALL_SECONDS = 10.0
 """How long a client may read nothing, whatever it has read before."""
 
 LARGE = 1024 * 1024
