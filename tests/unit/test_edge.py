@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from blog.entrypoints.http import edge as module
+from blog.entrypoints.http.delivery import Budget, TooMuchArriving
 from blog.entrypoints.http.edge import Message, Receive, Send, edge
 
 Headers = list[tuple[bytes, bytes]]
@@ -191,3 +192,45 @@ async def test_the_access_log_cuts_what_is_long(caplog: pytest.LogCaptureFixture
     method, path = record.getMessage().split(" ")
     assert path == "/" + "a" * 1_999 + "…"
     assert len(method) == 2_001
+
+
+async def test_bodies_that_are_arriving_share_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "Budget", lambda: Budget(90_000))
+    done = asyncio.Event()
+    refused: list[type] = []
+
+    async def read(_: dict[str, Any], receive: Receive, send: Send) -> None:
+        try:
+            for _number in range(50):
+                await receive()
+        except TooMuchArriving as error:
+            refused.append(type(error))
+        else:
+            await done.wait()
+        await refuse(_, receive, send)
+
+    wrapped = edge(read)
+
+    async def post() -> list[Message]:
+        sent: list[Message] = []
+        messages = iter([CHUNK] * 60 + [LAST])
+
+        async def receive() -> Message:
+            return next(messages)
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        headers = [HOST, (b"content-length", b"61000")]
+        await wrapped({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive, send)
+        return sent
+
+    first = asyncio.create_task(post())
+    await asyncio.sleep(0)
+    # The rest of a body that is refused goes by, and is not kept.
+    assert (await post())[0]["status"] == 413
+    assert len(refused) == 1
+    done.set()
+    await first
+    await post()
+    assert len(refused) == 1

@@ -1,4 +1,4 @@
-"""Replies on their way: how fast a client has to read them, and how much of them is held for all clients together."""
+"""Bodies on their way: how fast a client has to read them, and how much of them is held for all clients together."""
 
 import asyncio
 import logging
@@ -32,6 +32,10 @@ IN_FLIGHT = 64 * 1024 * 1024
 log = logging.getLogger(__name__)
 
 
+SMALL_BODY = 32 * 1024
+"""Bytes of a request's body that are kept beside any number of others."""
+
+
 class TooMuchInFlight(Unavailable):
     """Clients have yet to read so much that another large reply has to wait."""
 
@@ -39,8 +43,15 @@ class TooMuchInFlight(Unavailable):
     retry_after = 5
 
 
+class TooMuchArriving(Unavailable):
+    """Clients have sent so much of bodies without an end yet that another large one has to wait."""
+
+    sentence = "Too many large requests are on their way. Try again shortly."
+    retry_after = 5
+
+
 class Budget:
-    """Bytes of large replies that are held until their clients have read them.
+    """Bytes of large replies that are held until their clients have read them, or of bodies until they are handled.
 
     A reply that is larger than all of it is let through while there is no other.
     """
@@ -60,8 +71,20 @@ class Budget:
         self.taken += needed
         return needed
 
+    def grow(self, held: int, size: int) -> int:
+        """Take what more is needed by a body that has come to this size. Returns all that it holds.
+
+        Raises `TooMuchArriving`.
+        """
+        if size <= SMALL_BODY:
+            return held
+        if self.taken - held + size > self._size:
+            raise TooMuchArriving
+        self.taken += size - held
+        return size
+
     def give_back(self, size: int) -> None:
-        """Give back what a reply needed."""
+        """Give back what a reply or a body needed."""
         self.taken -= size
 
 

@@ -12,7 +12,7 @@ from litestar.exceptions import ClientException
 
 from blog.entrypoints import connections
 from blog.entrypoints.http.cors import CrossOrigin
-from blog.entrypoints.http.delivery import PIECE, Delivery
+from blog.entrypoints.http.delivery import PIECE, Budget, Delivery
 from blog.entrypoints.http.forwarded import Forwarded, Network
 from blog.entrypoints.http.problems import SENTENCES, encoded
 from blog.entrypoints.logs import REQUEST_ID, access_log
@@ -59,6 +59,7 @@ def edge(app: ASGIApp, *, proxies: Collection[Network] = (), origins: Collection
     - A request that two programs could read in two ways is refused (400): one without a host or with two (RFC 9112,
       section 3.2), and one with two headers of a name that may stand once. Other headers of one name are one list.
     - A body that breaks off, or whose chunks are malformed (RFC 9112, section 7.1), is the client's fault (400).
+    - Bodies that are arriving share a budget, above which the next is refused (503).
     - A large reply goes in pieces, and a client that reads them too slowly is cut off.
     - Every request has an id, which its reply (`X-Request-ID`) and its log lines carry. A proxy may say it, and the
       client's address, if it is one of `proxies`; nobody else is believed.
@@ -68,7 +69,7 @@ def edge(app: ASGIApp, *, proxies: Collection[Network] = (), origins: Collection
     - Pages of `origins` may read replies.
     - No reply is to be guessed into another type (`X-Content-Type-Options`).
     """
-    forwarded, cross_origin = Forwarded(proxies), CrossOrigin(origins)
+    forwarded, cross_origin, bodies = Forwarded(proxies), CrossOrigin(origins), Budget()
     # Of names, which are no secrets: the operating system need not be asked for each.
     names = random.Random()  # noqa: S311
 
@@ -87,19 +88,23 @@ def edge(app: ASGIApp, *, proxies: Collection[Network] = (), origins: Collection
             scope["method"] = "GET"
         peer = scope.get("client")
         delivery: Delivery | None = None
+        started, arrived, held = False, 0, 0
         request_id = forwarded.apply(scope, headers) or f"{names.getrandbits(128):032x}"
         # A client that asked first (Expect: 100-continue) sends nothing until it is told to.
         unread = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
         asked = b"expect" in headers
 
         async def receiving() -> Message:
-            nonlocal unread, asked
+            nonlocal unread, asked, arrived, held
             asked = False
             message = await receive()
             was_unread, unread = unread, message["type"] == "http.request" and message.get("more_body", False)
             if was_unread and message["type"] == "http.disconnect":
                 # The server does not say whether the client has gone or its chunks are malformed.
                 raise ClientException(BROKEN_BODY, headers={"Connection": "close"})
+            if not started and was_unread:
+                arrived += len(message.get("body", b""))
+                held = bodies.grow(held, arrived)
             return message
 
         async def drain() -> None:
@@ -112,9 +117,9 @@ def edge(app: ASGIApp, *, proxies: Collection[Network] = (), origins: Collection
                 return
 
         async def sending(message: Message) -> None:
-            nonlocal status, delivery
+            nonlocal status, delivery, started
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, started = message["status"], True
                 if unread and not asked:
                     await drain()
                 message["headers"] = [
@@ -142,6 +147,7 @@ def edge(app: ASGIApp, *, proxies: Collection[Network] = (), origins: Collection
         finally:
             # As it came over the wire: what a client put into a path stays encoded.
             path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+            bodies.give_back(held)
             access_log(
                 method,
                 path,
