@@ -141,7 +141,10 @@ async def ask(peer: str | None, headers: dict[str, str], *proxies: str) -> tuple
         "path": "/",
         "scheme": "http",
         "client": (peer, 1234) if peer else None,
-        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "headers": [
+            (name.lower().encode(), value.encode())
+            for name, value in ({"Host": "blog.example.org"} | headers).items()
+        ],
     }
 
     async def receive() -> dict[str, Any]:

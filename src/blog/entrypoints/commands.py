@@ -18,7 +18,8 @@ from typing import Any
 
 from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]
 from granian import Granian
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.common import AbstractServer
 from sqlalchemy.exc import DBAPIError
@@ -37,7 +38,7 @@ from blog.container import (
     schema_state,
 )
 from blog.domain.errors import BlogError, Unavailable
-from blog.entrypoints import articles, backups, logs
+from blog.entrypoints import articles, backups, connections, logs
 from blog.entrypoints.listening import Address, CannotListen, answers
 from blog.settings import Settings, SettingsError
 
@@ -127,6 +128,7 @@ def serve(*, host: str, port: int, workers: int) -> None:
         settings = _with_key(settings)
         _tell_workers(settings)
         logs.configure(log_format=settings.log_format, debug=settings.debug)
+        held = connections.hold()
         server = Granian(
             "blog.entrypoints.http.app:from_environment",
             factory=True,
@@ -136,6 +138,13 @@ def serve(*, host: str, port: int, workers: int) -> None:
             interface=Interfaces.ASGI,
             loop=Loops.uvloop,
             websockets=False,
+            # By default it would speak HTTP/2 as well, to whose headers and streams there is hardly a limit.
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=connections.HEADER_SECONDS * 1000, max_buffer_size=connections.MAX_BUFFER
+            ),
+            backlog=held,
+            backpressure=held,
             log_level=LogLevels.warning,
             # Without handlers of its own, what it has to say goes the way of everything else.
             log_dictconfig={"handlers": {}, "loggers": {}},
@@ -151,8 +160,9 @@ def serve(*, host: str, port: int, workers: int) -> None:
             server,
             ready=lambda: answers(ip, port),
             announce=lambda: say(
-                f"{settings.app_name} serves on {address.url} "
-                f"(its API, to read and to try: {settings.site_url}/docs). {address.remark}Press Ctrl-C to stop."
+                f"{settings.app_name} serves on {address.url} (its API, to read and to try: {settings.site_url}/docs). "
+                f"{address.remark}It holds {held:,} connections{' in each worker' if workers > 1 else ''}. "
+                f"Press Ctrl-C to stop."
             ),
         )
     say("Stopped.")

@@ -20,6 +20,9 @@ OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asct
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The request that this is about."""
 
+MAX_PATH = 2_000
+"""Bytes of a path that the access log shows; a client may send more."""
+
 # What a terminal could take for a command, a line or another record.
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
@@ -36,6 +39,10 @@ def configure(*, log_format: Literal["auto", "console", "json"], debug: bool) ->
     # rest, and nobody is told. (The documentation of logging says how to leave it out: "Optimization".)
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_PATH else f"{text[:MAX_PATH]}…"
 
 
 class AccessLog:
@@ -56,6 +63,7 @@ class AccessLog:
         level = logging.DEBUG if path.startswith("/health/") else logging.INFO
         if not self._log.isEnabledFor(level):
             return
+        method, path = _cut(method), _cut(path)
         said = {"status": status, "milliseconds": milliseconds, "client": client}
         if self.stream is None:
             self._log.log(level, "%s %s", method, path, extra=said)

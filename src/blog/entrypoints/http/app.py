@@ -19,7 +19,7 @@ from litestar import Litestar, Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 
 from blog.container import Container, close
-from blog.entrypoints import logs
+from blog.entrypoints import connections, logs
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http import (
     admission,
@@ -37,6 +37,7 @@ from blog.entrypoints.http import (
     working_copies,
 )
 from blog.entrypoints.http.contract import OPEN, Contract
+from blog.entrypoints.http.delivery import Budget, bounded
 from blog.entrypoints.http.edge import ASGIApp, edge
 from blog.entrypoints.http.problems import allowed
 from blog.entrypoints.http.problems import handlers as exception_handlers
@@ -97,7 +98,7 @@ Parts = Mapping[str, Callable[[Request[Any, Any, Any]], Any]]
 def build(container: Container) -> ASGIApp:
     """The blog over HTTP, as an ASGI application."""
     settings = container.settings()
-    turns = articles.Turns()
+    turns, budget = articles.Turns(), Budget()
     site = Site(name=settings.app_name, url=settings.site_url, authority=settings.authority)
     handlers = [
         *ROUTES,
@@ -132,16 +133,20 @@ def build(container: Container) -> ASGIApp:
         "request": lambda request: request,
         "site": lambda _: site,
         "turns": lambda _: turns,
+        "budget": lambda _: budget,
     }
     return edge(
         represent(
-            Litestar(
-                route_handlers=[*_options(handlers), *(bound(handler, admit, parts) for handler in handlers)],
-                exception_handlers=exception_handlers(site),
-                request_max_body_size=admission.MAX_BODY,
-                openapi_config=None,
-                lifespan=[lifespan],
-                logging_config=None,
+            bounded(
+                Litestar(
+                    route_handlers=[*_options(handlers), *(bound(handler, admit, parts) for handler in handlers)],
+                    exception_handlers=exception_handlers(site),
+                    request_max_body_size=admission.MAX_BODY,
+                    openapi_config=None,
+                    lifespan=[lifespan],
+                    logging_config=None,
+                ),
+                budget,
             )
         ),
         proxies=settings.trusted_proxies,
@@ -190,6 +195,7 @@ def from_environment() -> ASGIApp:
     async def worker(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401
         if scope["type"] == "lifespan":
             asyncio.get_running_loop().call_later(HOLD_SECONDS, _let_go_of_signals)
+            _limit_stalling()
         await app(scope, receive, send)
 
     return worker
@@ -214,6 +220,12 @@ def hold_signals() -> None:
 def _let_go_of_signals() -> None:
     # The others are for the main process, which passes them on as this one.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def _limit_stalling() -> None:
+    # The server listens a moment after the application is ready, and does not say so.
+    if not connections.limit_stalling():
+        asyncio.get_running_loop().call_later(0.01, _limit_stalling)
 
 
 def _leave_with(parent: int | None) -> None:

@@ -13,7 +13,7 @@ from litestar import Request, delete, get, patch, post
 
 from blog.application.ports import Clock, Reply, TransactionFactory
 from blog.application.publishing import Publishing
-from blog.application.queries import ArticleQueries, ArticleView
+from blog.application.queries import ArticlePage, ArticleQueries, ArticleView
 from blog.domain.articles import (
     PUBLICATION,
     AltText,
@@ -35,6 +35,7 @@ from blog.domain.tags import Tags
 from blog.entrypoints.formats import atom
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.contract import JSON, Body, Contract, Path
+from blog.entrypoints.http.delivery import LARGE, Budget
 from blog.entrypoints.http.listing import (
     ArticleReply,
     Listing,
@@ -150,6 +151,24 @@ class Turns:
         self._turns.release()
 
 
+def length(article: ArticleView, selection: Selection) -> int:
+    """About how many bytes an article takes as JSON, which are more where its letters are not of ASCII."""
+    whole = selection.fields is msgspec.UNSET or "content" in selection.fields
+    return (len(article.content) if whole else 0) + len(getattr(article, "content_html", None) or "") + 1000
+
+
+def shortened(page: ArticlePage, selection: Selection, *, backwards: bool) -> ArticlePage:
+    """As much of a page as makes a reply that is not large, and one article at least."""
+    nearest = page.articles[::-1] if backwards else page.articles
+    total = 0
+    for number, article in enumerate(nearest):
+        total += length(article, selection)
+        if number and total > LARGE:
+            kept = nearest[:number]
+            return replace(page, articles=kept[::-1] if backwards else kept, more=True)
+    return page
+
+
 ARTICLE = {"article": article_number}
 
 
@@ -182,6 +201,7 @@ async def list_articles(
     viewer: int | None,
     article_queries: ArticleQueries,
     turns: Turns,
+    budget: Budget,
     site: Site,
     request: Request[Any, Any, Any],
 ) -> Answer:
@@ -190,7 +210,7 @@ async def list_articles(
     All that is given narrows them down. `Link` leads to the pages before and after this one, where there are any, and
     to the feed of the blog.
     Pages by `skip` shift when articles come and go. Pages by `cursor`, which begin with an empty one, do not, and the
-    last is as cheap as the first.
+    last is as cheap as the first. They may be shorter than `limit` where articles are long: follow `Link`.
     """
     cursor = parameters.place
     async with turns:
@@ -205,6 +225,9 @@ async def list_articles(
             include=parameters.included,
             count=parameters.count,
         )
+        if cursor is not None:
+            page = shortened(page, parameters, backwards=cursor.before is not None)
+        budget.check(sum(length(article, parameters) for article in page.articles))
         content = msgspec.json.encode([parameters.shown(article) for article in page.articles])
     if cursor is None:
         headers = links(request, site, skip=parameters.skip, limit=parameters.limit, more=page.more)

@@ -18,6 +18,7 @@ from blog.entrypoints.formats import atom, jsonfeed, rss
 from blog.entrypoints.formats.feeds import Feed, Site
 from blog.entrypoints.http.articles import Turns
 from blog.entrypoints.http.contract import Contract, Path, Query
+from blog.entrypoints.http.delivery import Budget
 from blog.entrypoints.http.listing import Cursor, around
 from blog.entrypoints.http.problems import SENTENCES, FieldError, InvalidRequest
 from blog.entrypoints.http.replies import Answer
@@ -89,6 +90,7 @@ def feed_of(
     article_queries: ArticleQueries,
     site: Site,
     turns: Turns,
+    budget: Budget,
 ) -> Any:  # noqa: ANN401 - a `FeedOf`, which Litestar would want to validate
     """Reads feeds as the request wants them."""
     kind = request.scope["path"].rstrip("/").rpartition(".")[2]
@@ -113,6 +115,7 @@ def feed_of(
                 order=LATEST,
                 include=included,
             )
+            budget.check(sum(len(article.content_html or "") for article in found.articles))
             cursors = around(SORT, place, found)
             feed = Feed(
                 site=site,

@@ -97,6 +97,7 @@ STATUS: Mapping[type[BlogError], HTTPStatus] = {
 # Python's own phrases moved to these names of RFC 9110 only in 3.13.
 TITLES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "URI Too Long",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
 }
 
@@ -104,6 +105,8 @@ SENTENCES = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
     HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take that method; Allow names those it takes.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "The address is too long.",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The header is too large.",
 }
 
 
@@ -122,6 +125,11 @@ def describe(status: int, detail: str, errors: list[FieldError] | None = None) -
     if errors:
         return InvalidProblem(title=title, status=status, detail=detail, errors=errors)
     return Problem(title=title, status=status, detail=detail)
+
+
+def encoded(status: int, detail: str) -> tuple[bytes, str]:
+    """A problem as bytes and their media type, for those who send it without the framework."""
+    return msgspec.json.encode(describe(status, detail)), MEDIA_TYPE
 
 
 def problem(
