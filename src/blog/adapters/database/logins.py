@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Integer, Interval, bindparam, case, func, literal_column, select, text, update
@@ -53,30 +54,46 @@ KNOW = _NEW.on_conflict_do_update(
 )
 
 
+REMEMBERED = timedelta(seconds=1)
+"""For how long a refusal is repeated without asking the database, so that a flood of attempts costs it nothing."""
+
+MOST_REMEMBERED = 10_000
+
+
 class DatabaseLoginLimits:
     """Names and addresses are kept as hashes with the secret key, which tell nothing without it."""
 
     def __init__(self, database: Database, now: Clock, *, key: str | None) -> None:
         self._database, self._now = database, now
         self._key = (key or "").encode()
+        self._refused: dict[LoginAttempt, tuple[datetime, datetime]] = {}
+        """Until when each is refused, and when that was asked."""
 
     async def admit(self, attempt: LoginAttempt) -> bool:
-        async with DatabaseTransaction(self._database) as tx:
-            ((known, wait),) = await tx.execute(ADMIT, {**self._keys(attempt), "at": self._now()})
-        if wait.total_seconds() > 0:
+        at = self._now()
+        until, asked = self._refused.get(attempt, (at, at))
+        if asked <= at < min(until, asked + REMEMBERED):
+            raise TooManyLogins.within(until - at)
+        ((known, wait),) = await self._database.write(ADMIT, {**self._keys(attempt), "at": at})
+        if wait > timedelta():
+            if len(self._refused) >= MOST_REMEMBERED:
+                self._refused.clear()
+            self._refused[attempt] = at + wait, at
             raise TooManyLogins.within(wait)
+        self._refused.pop(attempt, None)
         return bool(known)
 
     async def succeed(self, attempt: LoginAttempt, *, known: bool) -> None:
-        keys = self._keys(attempt)
+        given = {**self._keys(attempt), "at": self._now()}
+        if known:
+            await self._database.write(KNOW, given)
+            return
         async with DatabaseTransaction(self._database) as tx:
-            if not known:
-                await tx.execute(FORGET, keys)
-            await tx.execute(KNOW, {**keys, "at": self._now()})
+            await tx.execute(FORGET, given)
+            await tx.execute(KNOW, given)
 
     async def withdraw(self, attempt: LoginAttempt, *, known: bool) -> None:
-        async with DatabaseTransaction(self._database) as tx:
-            await tx.execute(WITHDRAW_KNOWN if known else WITHDRAW, self._keys(attempt))
+        await self._database.write(WITHDRAW_KNOWN if known else WITHDRAW, self._keys(attempt))
 
     def _keys(self, attempt: LoginAttempt) -> dict[str, Any]:
         account, client = attempt.account.encode(errors="surrogatepass"), attempt.client.encode()
