@@ -55,8 +55,9 @@ class Accounts:
                 user = await tx.users.get(actor)
             # Between two transactions, because hashing takes longer than a connection should be held.
             async with Trial(self.hasher, self.limits, account=user.username.key, client=client) as trial:
-                if not await trial.verify(password, user.password_hash):
-                    raise WrongPassword
+                matches = await trial.verify(password, user.password_hash)
+            if not matches:
+                raise WrongPassword
             async with self.transaction() as tx:
                 await tx.users.remove(actor, at=self.now())
         except UserNotFound:
