@@ -105,7 +105,7 @@ async def test_a_password_is_checked_whether_or_not_there_is_a_user(container: C
     checked: list[bool] = []
 
     class Watched:
-        async def verify(self, _: Password, password_hash: str | None, **__: object) -> bool:
+        async def verify(self, _: Password, password_hash: str | None) -> bool:
             checked.append(password_hash is not None)
             return True
 

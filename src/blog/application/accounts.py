@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from blog.application.limiting import Trial
+from blog.application.limiting import Trial, turn_of
 from blog.application.ports import Clock, LoginLimits, PasswordBlocklist, PasswordHasher, TransactionFactory
 from blog.application.queries import AccountView
 from blog.domain.users import (
@@ -33,7 +33,7 @@ class Accounts:
     ) -> AccountView:
         """Register a user. Raises `EmailTaken`, `UsernameTaken` or `WeakPassword`."""
         check_strength(password, username=username, email=email, blocklist=self.blocklist)
-        password_hash = await self.hasher.hash(password, client=client)
+        password_hash = await self.hasher.hash(password, **turn_of(client))
         async with self.transaction() as tx:
             user = User.register(
                 id=await tx.users.next_id(),

@@ -1,7 +1,7 @@
 """Trying passwords no more often than the rate limits admit."""
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from blog.application.ports import LoginAttempt, LoginLimits, PasswordHasher
 from blog.domain.errors import Unavailable
@@ -26,9 +26,8 @@ class Trial:
 
     async def verify(self, password: Password, password_hash: str | None) -> bool:
         """Whether the hash was made of this password."""
-        self._matches = await self._hasher.verify(
-            password, password_hash, client=self._attempt.client, known=self._known
-        )
+        turn = turn_of(self._attempt.client, known=self._known)
+        self._matches = await self._hasher.verify(password, password_hash, **turn)
         return self._matches
 
     async def __aexit__(
@@ -39,3 +38,8 @@ class Trial:
         elif self._limits and isinstance(error, Unavailable):
             # The password was not looked at.
             await self._limits.withdraw(self._attempt, known=self._known)
+
+
+def turn_of(client: str, **more: bool) -> dict[str, Any]:
+    """What a hasher is told of a client; nothing of none, so that one without turns need not know of them."""
+    return {"client": client, **more} if client else {}

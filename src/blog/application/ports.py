@@ -196,7 +196,8 @@ class PasswordHasher(Protocol):
     """Turns passwords into what may be stored, slowly, without holding up anybody else.
 
     Where several wait, they take turns by `client`, which is the address that a password came from: one that sends
-    many waits for its own. Raises `Unavailable` where too many are waiting.
+    many waits for its own. It is given where the use cases are given one, and so is `known`. Raises `Unavailable`
+    where too many are waiting.
     """
 
     async def hash(self, password: Password, *, client: str = "") -> str:

@@ -237,12 +237,12 @@ PREVIEWED = (
 
 ACCOUNT_BY_ID = select(*ACCOUNT).where(users.c.id == bindparam("id"), users.c.disabled_at.is_(None))
 PROFILE_BY_NAME = select(*PROFILE).where(users.c.username_key == bindparam("username_key"))
-USER = select(
+USER = [
     *(users.c[name] for name in UserView.__slots__ if name in users.c),
     select(func.count()).where(articles.c.author_id == users.c.id).scalar_subquery().label("articles"),
-)
-USER_BY_NAME = USER.where(users.c.username_key == bindparam("username_key"))
-USERS = USER.order_by(users.c.id).offset(bindparam("skip")).limit(bindparam("limit"))
+]
+USER_BY_NAME = select(*USER).where(users.c.username_key == bindparam("username_key"))
+USERS = select(*USER).order_by(users.c.id).offset(bindparam("skip")).limit(bindparam("limit"))
 
 
 class DatabaseArticleQueries:
