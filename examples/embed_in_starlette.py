@@ -31,6 +31,7 @@ STATUSES = {
     blog.NotFound: 404,
     blog.Conflict: 409,
     blog.Stale: 412,
+    blog.TooManyRequests: 429,
     blog.Unavailable: 503,
 }
 

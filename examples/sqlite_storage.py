@@ -32,7 +32,17 @@ from typing import Any, ClassVar, Self, TypeVar, cast, get_args, get_origin, get
 from blog import AccountView, ArticlePage, ArticleView, ProfileView, Unavailable, Username
 from blog.adapters.memory.listing import addresses_of, page_of, view_of
 from blog.application.ports import Clock, Reply, RequestKey
-from blog.application.queries import ANY, NEWEST_FIRST, AddressView, ArticleFilter, Include, Order, Place, TagView
+from blog.application.queries import (
+    ANY,
+    NEWEST_FIRST,
+    AddressView,
+    ArticleFilter,
+    Include,
+    Order,
+    Place,
+    TagView,
+    UserView,
+)
 from blog.application.remembering import KEPT, KeyReused, StillRunning
 from blog.domain.articles import Article, ArticleMoved, ArticleNotFound, Status
 from blog.domain.previews import Preview, Previewed, PreviewNotFound
@@ -99,6 +109,7 @@ SCHEMA = """
 NEXT_ID = "INSERT INTO ids VALUES (:noun, 1) ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last"
 USER = "SELECT it FROM users WHERE id = :id"
 USER_NAMED = "SELECT it FROM users WHERE username_key = :key"
+USERS = "SELECT it, (SELECT count(*) FROM articles WHERE author_id = users.id) AS articles FROM users"
 PUT_ARTICLE = """
     INSERT INTO articles VALUES (:id, :author_id, :publish_at, :unpublish_at, :created_at, :coming, :it)
     ON CONFLICT (id) DO UPDATE SET (publish_at, unpublish_at, coming, it)
@@ -371,6 +382,12 @@ class SqliteUsers:
     async def named(self, username: Username) -> User:
         return loaded(User, await self._line.first(USER_NAMED, key=username.key), UserNotFound)
 
+    # Nobody else writes before the end.
+    get_for_update = named
+
+    async def save(self, user: User) -> None:
+        await self._line.execute("UPDATE users SET it = :it WHERE id = :id", id=user.id, it=dumped(user))
+
     async def remove(self, user_id: int, *, at: datetime) -> None:
         for row in await self._line.execute(CAME_OUT_OF, id=user_id, at=microseconds(at)):
             await take(self._line, (await settled(self._line, loaded(Article, row), at)))
@@ -633,11 +650,23 @@ class SqliteUserQueries:
         self._line = store.reading
 
     async def account(self, user_id: int) -> AccountView:
-        return AccountView.of(loaded(User, await self._line.first(USER, id=user_id), UserNotFound))
+        user = loaded(User, await self._line.first(USER, id=user_id), UserNotFound)
+        if user.disabled_at:
+            raise UserNotFound
+        return AccountView.of(user)
 
     async def profile(self, username: Username) -> ProfileView:
         user = loaded(User, await self._line.first(USER_NAMED, key=username.key), UserNotFound)
         return ProfileView(**{field.name: getattr(user, field.name) for field in fields(ProfileView)})
+
+    async def user(self, username: Username) -> UserView:
+        for row in await self._line.execute(f"{USERS} WHERE username_key = :key", key=username.key):
+            return UserView.of(loaded(User, row), articles=row["articles"])
+        raise UserNotFound
+
+    async def page(self, *, skip: int, limit: int) -> Sequence[UserView]:
+        rows = await self._line.execute(f"{USERS} ORDER BY id LIMIT :limit OFFSET :skip", limit=limit, skip=skip)
+        return [UserView.of(loaded(User, row), articles=row["articles"]) for row in rows]
 
 
 def dumped(it: Any) -> str:  # noqa: ANN401 -- any dataclass

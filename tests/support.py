@@ -14,7 +14,9 @@ KEY = "a key for tests, of 32 bytes or more"
 
 def quick(make: Callable[[Settings], Container], clock: Clock, **environment: str) -> Container:
     """A container whose passwords take a millisecond and whose time is the test's."""
-    container = make(Settings.load({"SECRET_KEY": KEY, **environment}, file=None))
+    # Whoever tests a limit switches it on.
+    environment = {"SECRET_KEY": KEY, "RATE_LIMITS": "off", **environment}
+    container = make(Settings.load(environment, file=None))
     container.now.override(providers.Object(clock))
     container.hasher.override(providers.Object(BcryptHasher(cost=4)))
     return container

@@ -5,6 +5,7 @@ they are made of, are imported from `blog.adapters` by whoever wants them.
 """
 
 from blog.application.accounts import Accounts
+from blog.application.administering import Administering
 from blog.application.authenticating import Authenticating
 from blog.application.ports import AccessToken
 from blog.application.previewing import Previewing
@@ -28,6 +29,7 @@ from blog.domain.errors import (
     Invalid,
     NotFound,
     Stale,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
@@ -39,6 +41,7 @@ __all__ = [
     "AccessToken",
     "AccountView",
     "Accounts",
+    "Administering",
     "ArticlePage",
     "ArticleQueries",
     "ArticleView",
@@ -60,6 +63,7 @@ __all__ = [
     "Reworking",
     "Stale",
     "Title",
+    "TooManyRequests",
     "Unauthenticated",
     "Unavailable",
     "UserQueries",

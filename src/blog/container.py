@@ -11,9 +11,11 @@ from anyascii import anyascii
 from dependency_injector import containers, providers
 from sqlalchemy import make_url
 
+from blog.adapters.common_passwords import CommonPasswords
 from blog.adapters.database import (
     Database,
     DatabaseArticleQueries,
+    DatabaseLoginLimits,
     DatabaseTransaction,
     DatabaseUserQueries,
     backups,
@@ -29,6 +31,7 @@ from blog.adapters.embedded_postgres import (
 from blog.adapters.markdown import RustMarkdown
 from blog.adapters.memory import (
     MemoryArticleQueries,
+    MemoryLoginLimits,
     MemoryReadiness,
     MemoryStore,
     MemoryTransaction,
@@ -37,6 +40,7 @@ from blog.adapters.memory import (
 from blog.adapters.passwords import BcryptHasher
 from blog.adapters.tokens import JwtAccessTokens, JwtPreviewTokens
 from blog.application.accounts import Accounts
+from blog.application.administering import Administering
 from blog.application.authenticating import Authenticating
 from blog.application.previewing import Previewing
 from blog.application.publishing import Publishing
@@ -104,9 +108,33 @@ class Container(containers.DeclarativeContainer):
     )
     markdown = providers.Singleton(RustMarkdown)
 
-    accounts = providers.Singleton(Accounts, transaction=transaction.provider, hasher=hasher, now=now)
+    blocklist = providers.Singleton(CommonPasswords)
+    blocklist_in_use = providers.Callable(
+        lambda on, blocklist: blocklist if on else None, settings.provided.password_blocklist, blocklist
+    )
+    login_limits = providers.Singleton(DatabaseLoginLimits, database, now, key=settings.provided.secret_key)
+    limits_in_use = providers.Callable(
+        lambda on, limits: limits if on else None, settings.provided.rate_limits, login_limits
+    )
+
+    accounts = providers.Singleton(
+        Accounts,
+        transaction=transaction.provider,
+        hasher=hasher,
+        now=now,
+        blocklist=blocklist_in_use,
+        limits=limits_in_use,
+    )
+    administering = providers.Singleton(
+        Administering, transaction=transaction.provider, hasher=hasher, now=now, blocklist=blocklist_in_use
+    )
     authenticating = providers.Singleton(
-        Authenticating, transaction=transaction.provider, users=user_queries, hasher=hasher, tokens=tokens
+        Authenticating,
+        transaction=transaction.provider,
+        users=user_queries,
+        hasher=hasher,
+        tokens=tokens,
+        limits=limits_in_use,
     )
     publishing = providers.Singleton(
         Publishing,
@@ -131,6 +159,7 @@ def in_memory(settings: Settings) -> Container:
     container.readiness.override(providers.Singleton(MemoryReadiness))
     container.transaction.override(providers.Factory(MemoryTransaction, store))
     container.article_queries.override(providers.Singleton(MemoryArticleQueries, store, container.now))
+    container.login_limits.override(providers.Singleton(MemoryLoginLimits, container.now))
     container.user_queries.override(providers.Singleton(MemoryUserQueries, store))
     return container
 

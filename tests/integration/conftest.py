@@ -32,6 +32,9 @@ from tests.builders import Clock
 from tests.integration.elsewhere import CONNECTIONS, PATIENCE, Elsewhere, nothing_is_lost
 from tests.support import quick
 
+EMPTY = "TRUNCATE users, login_failures, login_pairs CASCADE"
+"""Leaves no row of the blog."""
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what tests have counted, also where all is well: passing says little without it."""
@@ -129,7 +132,7 @@ async def container(migrated: URL, clock: Clock) -> AsyncIterator[Container]:
     address = migrated.render_as_string(hide_password=False)
     container = quick(lambda settings: Container(settings=settings), clock, DATABASE_URL=address)
     async with container.database().connect() as connection:
-        await connection.execute("TRUNCATE users CASCADE")
+        await connection.execute(EMPTY)
     yield container
     await close(container)
 
@@ -152,7 +155,7 @@ def app(container: Container) -> ASGIApp:
 async def elsewhere(migrated: URL) -> AsyncIterator[Elsewhere]:
     engine = create_async_engine(migrated, isolation_level="AUTOCOMMIT")
     elsewhere = Elsewhere(engine)
-    await elsewhere.tell("TRUNCATE users CASCADE")
+    await elsewhere.tell(EMPTY)
     yield elsewhere
     await engine.dispose()
 

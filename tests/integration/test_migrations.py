@@ -50,6 +50,7 @@ LANDED = {
     "0004": "53e540725009e107a86988430a71baa1036f64c62fbeca3252974434d4bddbb0",
     "0005": "541b639384c3d0ac7caca298ff29ee65bf13285bf3ae1f19f84484a471deb6e8",
     "0006": "08098a4ee71a9fedd6e01dd8fdf5e1ef81b681670765f55563d4abc06c5205c6",
+    "0007": "8b91759d1d7a43cb5ea4a520ec9a9239713d4de670cf6e06c5e27c50829c9c35",
 }
 
 # Rows for each revision, over which the later ones are applied: at least one in every table that it makes.
@@ -74,6 +75,11 @@ ROWS: dict[str, list[str]] = {
         " SELECT id, 'POST /articles', 'key', '', 201, '{}', '', now() FROM users",
     ],
     "0003": ["UPDATE articles SET language = 'en-GB'"],
+    "0007": [
+        "UPDATE users SET disabled_at = now()",
+        "INSERT INTO login_failures (key, count, at) VALUES ('client', 5, now())",
+        "INSERT INTO login_pairs (key, signed_in_at, tries, since) VALUES ('pair', now(), 5, now())",
+    ],
 }
 
 # Everything that a schema is made of, a line each.
@@ -259,11 +265,12 @@ async def test_taking_it_back_shows_nothing_that_is_hidden(empty: URL) -> None:
 
 async def test_they_make_what_the_code_knows(migrated: URL, empty: URL) -> None:
     # What searching reads is a function's, and so is where an article is out.
-    reading, slugs, search = (SCRIPTS.get_revision(revision).module for revision in ("0003", "0004", "0006"))
+    numbers = ("0003", "0004", "0006", "0007")
+    reading, slugs, search, logins = (SCRIPTS.get_revision(number).module for number in numbers)
     vector = search.VECTOR.format(stems=search.STEMS)
     await execute(empty, "CREATE EXTENSION pg_trgm", reading.CONFIGURATION, vector)
     await run(empty, metadata.create_all)
-    await execute(empty, slugs.SLUG)
+    await execute(empty, slugs.SLUG, logins.ADMIT)
     assert await schema_of(migrated) == await schema_of(empty)
 
 

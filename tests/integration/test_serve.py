@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -98,12 +99,53 @@ def test_it_serves_on_any_address_of_this_machine_and_says_one_that_works(host: 
         pytest.skip("this machine has no IPv6")
     with Service(tmp_path / "data", host=host) as service:
         service.wait_until(lambda: f" serves on {service.url} " in service.said, f"it serves on {service.url}")
-        assert ("listens on all addresses" in service.said) is (host in ("0.0.0.0", "::"))  # noqa: S104
+        everywhere = host in ("0.0.0.0", "::")  # noqa: S104
+        assert ("listens on all addresses" in service.said) is everywhere
+        assert (
+            "Anyone who reaches it may register and publish: set REGISTRATION=closed" in service.said
+        ) is everywhere
+        assert "is off" not in service.said
         assert service.status("/docs") == 200
         with service.client() as client:
             # Where nothing says where the blog is, it is where it is served.
             assert f'href="{service.url}/feed.atom"' in client.get("/feed.atom").text
             assert f"Sitemap: {service.url}/sitemap.xml" in client.get("/robots.txt").text
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_it_says_which_guards_are_off_and_nothing_of_those_that_are_on(tmp_path: Path) -> None:
+    guards: dict[str, Any] = {"registration": "closed", "rate_limits": "off", "password_blocklist": "off"}
+    with Service(tmp_path / "data", host="::", **guards) as service:
+        service.wait_until(lambda: "Press Ctrl-C" in service.said, "it serves")
+        assert "register" not in service.said
+        assert "RATE_LIMITS is off" in service.said
+        assert "PASSWORD_BLOCKLIST is off" in service.said
+        with service.client() as client:
+            assert client.post("/users", json={}).status_code == 403
+            form = {"username": "ada", "password": "wrong"}
+            assert {client.post("/auth/login", data=form).status_code for _ in range(8)} == {401}
+
+
+def test_workers_count_failed_logins_together_and_know_who_signed_in(tmp_path: Path) -> None:
+    """As it is put to work: two workers behind a proxy, and nothing of a test in it."""
+    with Service(tmp_path / "data", workers=2, trusted_proxies="127.0.0.1") as service:
+        service.register()
+
+        def log_in(address: str, password: str) -> httpx.Response:
+            # A connection of its own, so that both workers are met.
+            with service.client() as client:
+                form = {"username": "ada", "password": password}
+                return client.post("/auth/login", data=form, headers={"X-Forwarded-For": address})
+
+        # That was from this machine; and now from home.
+        assert log_in("192.0.2.1", PASSWORD).status_code == 200
+        with ThreadPoolExecutor(12) as threads:
+            guesses = list(threads.map(lambda number: log_in(f"203.0.113.{number}", "wrong"), range(12)))
+        assert sorted(guess.status_code for guess in guesses) == [401] * 5 + [429] * 7
+        assert {int(guess.headers["retry-after"]) for guess in guesses if guess.status_code == 429} <= set(
+            range(1, 6)
+        )
+        assert log_in("192.0.2.1", PASSWORD).status_code == 200
 
 
 def test_it_says_that_it_serves_once_it_answers(tmp_path: Path) -> None:

@@ -107,6 +107,10 @@ def test_compose_itself_understands_the_files(files: tuple[str, ...]) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+def test_nobody_registers_at_a_blog_that_is_put_to_work() -> None:
+    assert Settings.load(environment("backend"), file=None).registration == "closed"
+
+
 def test_no_secret_is_in_the_files() -> None:
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():

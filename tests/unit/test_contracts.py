@@ -2,10 +2,13 @@
 
 import pytest
 
-from blog.testing import StorageContract
+from blog.adapters.memory import MemoryLoginLimits
+from blog.application.ports import LoginLimits
+from blog.testing import Clock, LoginLimitsContract, StorageContract
 from tests.contracts.articles import ArticlesContract
 from tests.contracts.asking import ada, bob, strict
 from tests.contracts.conditional import ConditionalContract, article
+from tests.contracts.door import DoorContract
 from tests.contracts.editions import EditionsContract
 from tests.contracts.http import HttpContract
 from tests.contracts.keys import KeysContract
@@ -28,12 +31,22 @@ __all__ = ["ada", "article", "bob", "strict"]
 class TestStorageInMemory(StorageContract): ...
 
 
+class TestLoginLimitsInMemory(LoginLimitsContract):
+    @pytest.fixture
+    def limits(self, clock: Clock) -> LoginLimits:
+        return MemoryLoginLimits(clock)
+
+
 @pytest.mark.http
 class TestUsersInMemory(UsersContract): ...
 
 
 @pytest.mark.http
 class TestLoginInMemory(LoginContract): ...
+
+
+@pytest.mark.http
+class TestDoorInMemory(DoorContract): ...
 
 
 @pytest.mark.http

@@ -95,7 +95,7 @@ def test_whatever_fails_is_a_problem(document: dict[str, Any]) -> None:
             assert all(each["value"]["status"] == status for each in content["examples"].values())
     assert {status for status, _ in responses(document)} == {
         *(200, 201, 204, 304, 308),
-        *(400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 428, 500, 503),
+        *(400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 428, 429, 500, 503),
     }
 
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import bcrypt
 import pytest
 
-from blog.adapters.passwords import BcryptHasher, TooManyPasswords
+from blog.adapters.passwords import BcryptHasher, TooManyPasswords, _digest
 from blog.domain.users import Password
 
 
@@ -92,4 +92,94 @@ async def test_a_bounded_number_are_hashed_at_a_time_and_the_loop_goes_on(monkey
     assert len(threads) == 2
     # Whoever came too early may come again.
     assert await hasher.hash(Password("again"))
+    hasher.close()
+
+
+class Gate:
+    """A hasher whose one thread is busy, and who is waiting for it, in the order in which they get their turns."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, queue: int) -> None:
+        self._gate, self.served = threading.Event(), list[str]()
+
+        def slow(password: bytes, _: bytes) -> bool:
+            assert self._gate.wait(10)
+            self.served.append(self._names[password])
+            return True
+
+        monkeypatch.setattr(bcrypt, "checkpw", slow)
+        self._names: dict[bytes, str] = {}
+        self.hasher = BcryptHasher(cost=4, queue=queue)
+
+    async def wait(self, name: str, client: str, *, known: bool = False) -> asyncio.Task[bool]:
+        """Somebody who waits by now, or has been refused."""
+        password = Password(f"{name} of {client} {len(self._names)}")
+        self._names[_digest(password)] = name
+        task = asyncio.create_task(self.hasher.verify(password, None, client=client, known=known))
+        await asyncio.sleep(0)
+        return task
+
+    async def open(self, tasks: Iterable[asyncio.Task[bool]]) -> list[str]:
+        """The names of those who were served, in their order."""
+        self._gate.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.hasher.close()
+        return self.served
+
+
+async def test_those_who_wait_take_turns_by_their_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(monkeypatch, queue=50)
+    tasks = [await gate.wait("running", "z")]
+    tasks += [await gate.wait(name, "a") for name in ("a1", "a2", "a3")]
+    tasks += [await gate.wait(name, "b") for name in ("b1", "b2")]
+    tasks += [await gate.wait("c1", "c")]
+    assert await gate.open(tasks) == ["running", "a1", "b1", "c1", "a2", "b2", "a3"]
+
+
+async def test_an_address_that_has_more_places_than_others_gives_them_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(monkeypatch, queue=4)
+    tasks = [await gate.wait("running", "z")]
+    tasks += [await gate.wait(name, "a") for name in ("a1", "a2", "a3", "a4")]
+    late = [await gate.wait("b1", "b"), await gate.wait("b2", "b"), await gate.wait("b3", "b")]
+    late += [await gate.wait("a5", "a"), await gate.wait("c1", "c")]
+    assert await gate.open(tasks + late) == ["running", "a1", "b1", "c1", "b2"]
+    refused = [task for task in tasks + late if isinstance(task.exception(), TooManyPasswords)]
+    assert refused == [*tasks[2:], *late[2:4]]
+
+
+async def test_known_clients_have_places_and_turns_that_others_cannot_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(monkeypatch, queue=10)
+    tasks = [await gate.wait("running", "z")]
+    tasks += [await gate.wait(f"a{number}", f"a{number}") for number in range(10)]
+    refused = await gate.wait("too late", "b")
+    tasks += [await gate.wait("known1", "k1", known=True), await gate.wait("known2", "k2", known=True)]
+    full = await gate.wait("known3", "k3", known=True)
+    served = await gate.open([*tasks, refused, full])
+    assert served[:5] == ["running", "known1", "a0", "known2", "a1"]
+    assert len(served) == 13
+    for task in (refused, full):
+        assert isinstance(task.exception(), TooManyPasswords)
+
+
+async def test_one_that_waits_no_longer_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(monkeypatch, queue=3)
+    running = await gate.wait("running", "z")
+    tasks = [await gate.wait(name, name) for name in ("a", "b", "c")]
+    tasks[0].cancel()
+    tasks[1].cancel()
+    await asyncio.sleep(0)
+    tasks += [await gate.wait("d", "d")]
+    # Also of one that runs, the thread is busy until it has ended.
+    running.cancel()
+    assert await gate.open([running, *tasks]) == ["running", "c", "d"]
+
+
+async def test_one_whose_turn_comes_when_it_is_cancelled_hands_it_on() -> None:
+    hasher = BcryptHasher(cost=4)
+    for _ in range(50):
+        tasks = [asyncio.create_task(hasher.verify(Password("x"), None, client=str(number))) for number in range(4)]
+        await asyncio.sleep(0.001)
+        for task in tasks[:3]:
+            task.cancel()
+        assert await asyncio.wait_for(tasks[3], 10) is False
+    await hasher.hash(Password("again"))
     hasher.close()

@@ -1,7 +1,7 @@
 """What a blog can do, told to it as an embedding service would."""
 
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from blog.adapters.tokens import JwtPreviewTokens
-from blog.application.ports import AccessToken, Reply, TransactionFactory
+from blog.application.limiting import Trial
+from blog.application.ports import AccessToken, LoginAttempt, Reply, TransactionFactory
 from blog.application.queries import AccountView, ArticleView, Include
 from blog.application.remembering import KEPT, KeyReused
 from blog.container import Container
@@ -28,20 +29,24 @@ from blog.domain.articles import (
     TooHardToRender,
     WebAddress,
 )
-from blog.domain.errors import BlogError
+from blog.domain.errors import BlogError, Unavailable
 from blog.domain.previews import Previewed, PreviewNotFound, TooManyPreviews
 from blog.domain.revisions import RevisionNotFound
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
 from blog.domain.users import (
+    AccountDisabled,
     Email,
     EmailTaken,
     InvalidCredentials,
     InvalidToken,
     NewPassword,
     Password,
+    PasswordIsCommon,
+    PasswordIsName,
     Username,
     UsernameTaken,
+    UserNotFound,
     WrongPassword,
 )
 from blog.domain.working_copies import WorkingCopyNotFound
@@ -116,6 +121,89 @@ async def test_a_password_is_checked_whether_or_not_there_is_a_user(container: C
         finally:
             container.authenticating.reset()
     assert checked == [True, False, False]
+
+
+async def test_what_many_would_guess_is_no_password(container: Container) -> None:
+    with pytest.raises(PasswordIsCommon):
+        await container.accounts().register(
+            email=Email("ada@example.org"), username=Username("Ada"), password=NewPassword("Password1")
+        )
+    account = await register(container)
+    for secret, kind in (("Password1", PasswordIsCommon), ("ada@EXAMPLE.org", PasswordIsName)):
+        with pytest.raises(kind):
+            await container.administering().change_password(Username("Ada"), NewPassword(secret))
+    assert await container.authenticating().log_in(username="Ada", password=Password(PASSWORD))
+    assert account.id
+
+
+async def test_a_user_is_given_another_password(container: Container, clock: Clock) -> None:
+    account = await register(container)
+    changed = await container.administering().change_password(Username("aDA"), NewPassword("another one of hers"))
+    assert (changed.id, changed.updated_at) == (account.id, clock.moment)
+    assert await container.authenticating().log_in(username="Ada", password=Password("another one of hers"))
+    with pytest.raises(InvalidCredentials):
+        await container.authenticating().log_in(username="Ada", password=Password(PASSWORD))
+
+
+async def test_a_disabled_user_is_not_let_in_and_its_token_ends(container: Container) -> None:
+    await register(container)
+    authenticating, administering = container.authenticating(), container.administering()
+    token = await authenticating.log_in(username="Ada", password=Password(PASSWORD))
+    assert (await administering.disable(Username("Ada"))).disabled_at
+    with pytest.raises(InvalidToken):
+        await authenticating.identify(token.access_token)
+    with pytest.raises(AccountDisabled):
+        await authenticating.log_in(username="Ada", password=Password(PASSWORD))
+    with pytest.raises(InvalidCredentials):
+        await authenticating.log_in(username="Ada", password=Password("not this one"))
+    assert not (await administering.enable(Username("Ada"))).disabled_at
+    assert await authenticating.identify(token.access_token)
+    assert await authenticating.log_in(username="Ada", password=Password(PASSWORD))
+
+
+async def test_a_user_is_deleted_by_those_who_run_the_blog(container: Container) -> None:
+    account = await register(container)
+    await write(container, account.id)
+    await container.administering().delete(Username("aDA"))
+    assert list(await container.user_queries().page(skip=0, limit=9)) == []
+    assert not (await container.article_queries().page(viewer=None, skip=0, limit=9)).articles
+    for unknown in (container.administering().delete, container.administering().disable):
+        with pytest.raises(UserNotFound):
+            await unknown(Username("Ada"))
+
+
+async def test_a_password_that_is_not_looked_at_does_not_count() -> None:
+    """The hasher is busy: that is nobody's failure."""
+    counted: list[str] = []
+
+    class Limits:
+        async def admit(self, attempt: LoginAttempt) -> bool:
+            counted.append(f"admit {attempt.account} {attempt.client}")
+            return True
+
+        async def succeed(self, _: LoginAttempt, *, known: bool) -> None:
+            counted.append(f"succeed {known}")
+
+        async def withdraw(self, _: LoginAttempt, *, known: bool) -> None:
+            counted.append(f"withdraw {known}")
+
+    class Busy:
+        def __init__(self, outcome: bool | Exception) -> None:
+            self._outcome = outcome
+
+        async def verify(self, *_: object, client: str, known: bool) -> bool:
+            assert (client, known) == ("192.0.2.1", True)
+            if isinstance(self._outcome, Exception):
+                raise self._outcome
+            return self._outcome
+
+    for outcome in (Unavailable(), ValueError(), False, True):
+        trial = Trial(Busy(outcome), Limits(), account="ada", client="192.0.2.1")  # type: ignore[arg-type]
+        with suppress(Unavailable, ValueError):
+            async with trial:
+                assert await trial.verify(Password("x"), None) is outcome
+    admit = "admit ada 192.0.2.1"
+    assert counted == [admit, "withdraw True", admit, admit, admit, "succeed True"]
 
 
 async def test_a_token_ends_with_its_account(container: Container) -> None:

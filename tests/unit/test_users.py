@@ -1,10 +1,13 @@
 """The rules of users."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 
 from blog.domain.errors import Invalid
-from blog.domain.users import Email, NewPassword, Password, User, Username
+from blog.domain.users import AccountDisabled, Email, NewPassword, Password, PasswordIsName, User, Username
 from tests.builders import NOON, a_user, passwords, usernames
 
 
@@ -119,3 +122,60 @@ def test_a_user_never_shows_its_hash() -> None:
 def test_a_new_user_is_as_old_as_its_last_change() -> None:
     user = User.register(id=7, email=Email("a@b.c"), username=Username("abc"), password_hash="scheme$hash", at=NOON)
     assert user == a_user(id=7, email=Email("a@b.c"), username=Username("abc"), created_at=NOON, updated_at=NOON)
+
+
+INVISIBLE = (
+    " \u00a0\u00ad\u034f\u061c\u115f\u1680\u17b4\u180e\u2003\u200b\u200d\u202e"
+    "\u2060\u2800\u3000\u3164\ufe0f\ufeff\uffa0\U000e0041"
+)
+
+
+@pytest.mark.parametrize("secret", [INVISIBLE, *(character * 8 for character in INVISIBLE)], ids=ascii)
+def test_what_nobody_can_see_is_no_password(secret: str) -> None:
+    with pytest.raises(Invalid, match="can be seen"):
+        NewPassword(secret)
+    assert NewPassword(secret + "x")
+    # One that somebody has already can still be tried.
+    assert Password(secret)
+
+
+def test_a_password_is_compared_without_case_and_what_nobody_can_see() -> None:
+    for secret in ("Pass Word1", "\u200bPASSWORD1", "password1\u00a0", "\uff30assword1"):
+        assert NewPassword(secret).key == "password1"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        *("Ada.Lovelace", "ADA.LOVELACE", " ada.lovelace", "countess+blog", "countess", "Countess+Blog@Example.org"),
+        *("\uff43ountess", "count ess"),
+    ],
+)
+def test_ones_own_name_and_address_are_no_password(secret: str) -> None:
+    with pytest.raises(PasswordIsName):
+        NewPassword(secret).check_not_name(
+            username=Username("ada.lovelace"), email=Email("countess+blog@example.org")
+        )
+
+
+@pytest.mark.parametrize("secret", ["ada.lovelace.1815", "example.org", "blog@example.org", "countess and more"])
+def test_what_holds_a_name_among_other_things_will_do(secret: str) -> None:
+    NewPassword(secret).check_not_name(username=Username("ada.lovelace"), email=Email("countess+blog@example.org"))
+
+
+def test_a_user_is_disabled_since_it_was_and_may_be_enabled_again() -> None:
+    user, later = a_user(), NOON + timedelta(days=1)
+    disabled = user.disable(at=NOON)
+    assert (disabled.disabled_at, disabled.updated_at) == (NOON, NOON)
+    assert disabled.disable(at=later) == disabled
+    with pytest.raises(AccountDisabled):
+        disabled.check_enabled()
+    enabled = disabled.enable(at=later)
+    assert enabled == replace(user, updated_at=later)
+    assert enabled.enable(at=NOON) == enabled
+    enabled.check_enabled()
+
+
+def test_a_changed_password_is_a_change() -> None:
+    changed = a_user().change_password("scheme$another", at=NOON + timedelta(days=1))
+    assert changed == a_user(password_hash="scheme$another", updated_at=NOON + timedelta(days=1))

@@ -15,7 +15,7 @@ from blog.domain.articles import Article, Content, Rendition
 from blog.domain.previews import Preview
 from blog.domain.revisions import Change, Revision
 from blog.domain.slugs import Slug
-from blog.domain.users import Password, User, Username
+from blog.domain.users import NewPassword, Password, User, Username
 from blog.domain.working_copies import WorkingCopy
 
 Clock = Callable[[], datetime]
@@ -36,6 +36,12 @@ class Users(Protocol):
 
     async def named(self, username: Username) -> User:
         """The user with this name, in whatever case. Raises `UserNotFound`."""
+
+    async def get_for_update(self, username: Username) -> User:
+        """The user with this name, whom nobody else can change until the transaction ends. Raises `UserNotFound`."""
+
+    async def save(self, user: User) -> None:
+        """Keep the changed user in place of what `get_for_update` gave."""
 
     async def remove(self, user_id: int, *, at: datetime) -> None:
         """Forget the user and all that it wrote.
@@ -187,17 +193,61 @@ TransactionFactory = Callable[[], AbstractAsyncContextManager[Transaction]]
 
 
 class PasswordHasher(Protocol):
-    """Turns passwords into what may be stored, slowly, without holding up anybody else."""
+    """Turns passwords into what may be stored, slowly, without holding up anybody else.
 
-    async def hash(self, password: Password) -> str:
-        """A salted hash that names its scheme. Raises `Unavailable` where too many are waiting."""
+    Where several wait, they take turns by `client`, which is the address that a password came from: one that sends
+    many waits for its own. It is given where the use cases are given one, and so is `known`. Raises `Unavailable`
+    where too many are waiting.
+    """
 
-    async def verify(self, password: Password, password_hash: str | None) -> bool:
+    async def hash(self, password: Password, *, client: str = "") -> str:
+        """A salted hash that names its scheme."""
+
+    async def verify(
+        self, password: Password, password_hash: str | None, *, client: str = "", known: bool = False
+    ) -> bool:
         """Whether the hash was made of this password.
 
         Without a hash the answer is no, after the same time, so that the time does not tell whether a user exists.
-        Raises `Unavailable` where too many are waiting.
+        Clients that are `known` have places of their own to wait in, which others cannot fill.
         """
+
+
+class PasswordBlocklist(Protocol):
+    """Passwords that are guessed before others."""
+
+    def __contains__(self, password: NewPassword) -> bool:
+        """Whether the password is one of them, in whatever case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginAttempt:
+    """Whose password is tried, and from where."""
+
+    account: str
+    """The name, folded, whether or not there is such a user."""
+    client: str
+    """An address, or a network that one client has for itself."""
+
+
+class LoginLimits(Protocol):
+    """How often passwords may be tried, by `Failures` and `Familiar` of the domain, across all processes.
+
+    An attempt counts as failed from the moment when it is admitted: many at the same time do not slip through.
+    """
+
+    async def admit(self, attempt: LoginAttempt) -> bool:
+        """Count an attempt, and answer whether this client has signed in to this account within 30 days.
+
+        Such a pair has tries of its own, and its failures count for nobody else. Raises `TooManyRequests`, and counts
+        nothing then.
+        """
+
+    async def succeed(self, attempt: LoginAttempt, *, known: bool) -> None:
+        """Take it back that the attempt counted as failed, forget the account's failures, and know the pair."""
+
+    async def withdraw(self, attempt: LoginAttempt, *, known: bool) -> None:
+        """Take it back that the attempt counted: the password was not looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -288,6 +288,30 @@ class ProfileView:
     updated_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserView:
+    """A user as those who run the blog see it."""
+
+    id: int
+    username: str
+    email: str
+    created_at: datetime
+    disabled_at: datetime | None
+    articles: int
+    """How many it wrote, whether or not they are out."""
+
+    @classmethod
+    def of(cls, user: User, *, articles: int) -> Self:
+        return cls(
+            id=user.id,
+            username=str(user.username),
+            email=str(user.email),
+            created_at=user.created_at,
+            disabled_at=user.disabled_at,
+            articles=articles,
+        )
+
+
 ANY = ArticleFilter()
 NEWEST_FIRST = Order()
 
@@ -347,7 +371,13 @@ class UserQueries(Protocol):
     """Reading users."""
 
     async def account(self, user_id: int) -> AccountView:
-        """The user, for itself. Raises `UserNotFound`."""
+        """The user, for itself. Raises `UserNotFound`, also where it is disabled."""
 
     async def profile(self, username: Username) -> ProfileView:
         """The user with this name, in whatever case, for anybody. Raises `UserNotFound`."""
+
+    async def user(self, username: Username) -> UserView:
+        """The user with this name, in whatever case, for those who run the blog. Raises `UserNotFound`."""
+
+    async def page(self, *, skip: int, limit: int) -> Sequence[UserView]:
+        """At most `limit` users after the first `skip`, by id, for those who run the blog."""

@@ -40,6 +40,17 @@ class Stale(BlogError):
     """What is to be changed was changed in the meantime. Nothing was done."""
 
 
+class TooManyRequests(BlogError):
+    """Whoever asks has done this too often lately (RFC 6585, section 4). Nothing was done."""
+
+    sentence: ClassVar[str] = "Too many requests. Try again later."
+
+    def __init__(self, sentence: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+        """Seconds after which trying again makes sense."""
+
+
 class Unavailable(BlogError):
     """Something the blog needs is away or overloaded; the same call may succeed later.
 

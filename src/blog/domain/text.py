@@ -31,6 +31,21 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", folded.casefold())
 
 
+# Spaces, what Unicode says to show nothing for (Default_Ignorable_Code_Point), what frames annotations, and a Braille
+# cell without a dot.
+INVISIBLE = (
+    r" \u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f"
+    r"\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+)
+"""A set of characters, as regular expressions write it; beyond U+FFFF there are more."""
+_INVISIBLE = re.compile(rf"[{INVISIBLE}\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]")
+
+
+def visible(text: str) -> str:
+    """What can be seen of a text: all but spaces and characters that show nothing."""
+    return _INVISIBLE.sub("", text)
+
+
 def check_not_blank(text: str) -> None:
     """Refuse a text in which there is nothing to read. Raises `Invalid`."""
     if not text.strip():

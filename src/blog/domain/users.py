@@ -2,12 +2,12 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar, Self
 
 from blog.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
-from blog.domain.text import check_text, fold
+from blog.domain.text import check_text, fold, visible
 
 
 class Email(str):
@@ -77,10 +77,47 @@ class Password:
 
 
 class NewPassword(Password):
-    """A password that is being chosen: at least 8 characters, counted when it is normalised. Raises `Invalid`."""
+    """A password that is being chosen: at least 8 characters, counted when it is normalised, one of them visible.
+
+    Raises `Invalid`.
+    """
 
     __slots__ = ()
     MIN: ClassVar[int] = 8
+
+    def __init__(self, secret: str) -> None:
+        super().__init__(secret)
+        if not visible(self.secret):
+            raise Invalid(
+                "Must have a character that can be seen: spaces and invisible characters alone are guessed."
+            )
+
+    @property
+    def key(self) -> str:
+        """What guessing it comes down to: without letter case, spaces and what cannot be seen."""
+        return visible(fold(self.secret))
+
+    def check_not_name(self, *, username: Username, email: Email) -> None:
+        """Refuse the name and the address of the user who is to have it. Raises `PasswordIsName`."""
+        local = email.key.rpartition("@")[0]
+        # What follows a plus sign is for the owner of the mailbox to choose (RFC 5233), and no part of its name.
+        names = {username.key, email.key, local, local.partition("+")[0]}
+        if self.key in {visible(name) for name in names}:
+            raise PasswordIsName
+
+
+class WeakPassword(Invalid):
+    """A password that is guessed before others."""
+
+
+class PasswordIsCommon(WeakPassword):
+    sentence = (
+        "Is one of the passwords that are tried first. Choose one that few others would, such as several words."
+    )
+
+
+class PasswordIsName(WeakPassword):
+    sentence = "Must not be your username or your e-mail address. Choose one that others do not know of you."
 
 
 class EmailTaken(Conflict):
@@ -99,6 +136,16 @@ class WrongPassword(Forbidden):
     sentence = "The password is not right."
 
 
+class RegistrationClosed(Forbidden):
+    sentence = "Registration is closed here. Ask an operator of this blog for an account (`blog user create`)."
+
+
+class AccountDisabled(Unauthenticated):
+    """Name and password are right, and the account is disabled. Nobody learns of it without the password."""
+
+    sentence = "This account is disabled. Ask an operator of this blog to enable it."
+
+
 class InvalidCredentials(Unauthenticated):
     """The name or the password is wrong; which of them is nobody's business."""
 
@@ -106,7 +153,7 @@ class InvalidCredentials(Unauthenticated):
 
 
 class InvalidToken(Unauthenticated):
-    """The token is malformed, expired, not ours, or its user is gone."""
+    """The token is malformed, expired, not ours, or its user is gone or disabled."""
 
     sentence = "Could not validate credentials"
 
@@ -121,8 +168,27 @@ class User:
     password_hash: str = field(repr=False)
     created_at: datetime
     updated_at: datetime
+    disabled_at: datetime | None = None
+    """Since when it may not sign in. What it wrote stays."""
 
     @classmethod
     def register(cls, *, id: int, email: Email, username: Username, password_hash: str, at: datetime) -> Self:  # noqa: A002
         """A new user, from the moment `at` (with a zone)."""
         return cls(id=id, email=email, username=username, password_hash=password_hash, created_at=at, updated_at=at)
+
+    def change_password(self, password_hash: str, *, at: datetime) -> Self:
+        """The user with another password."""
+        return replace(self, password_hash=password_hash, updated_at=at)
+
+    def disable(self, *, at: datetime) -> Self:
+        """The user who may not sign in any more. One that is disabled already stays so since it was."""
+        return self if self.disabled_at else replace(self, disabled_at=at, updated_at=at)
+
+    def enable(self, *, at: datetime) -> Self:
+        """The user who may sign in again."""
+        return replace(self, disabled_at=None, updated_at=at) if self.disabled_at else self
+
+    def check_enabled(self) -> None:
+        """Raises `AccountDisabled`."""
+        if self.disabled_at:
+            raise AccountDisabled

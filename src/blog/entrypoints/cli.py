@@ -13,7 +13,7 @@ from blog import __version__
 from blog.domain.errors import Invalid
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tag
-from blog.domain.users import Username
+from blog.domain.users import Email, Username
 
 T = TypeVar("T")
 
@@ -25,12 +25,24 @@ EXAMPLES = """examples:
   blog db shell                       open psql on the database in use
   blog backup blog.backup             save everything in one file
   blog restore blog.backup            put it back, also into another PostgreSQL
+  blog user create ada ada@example.org  make an account; the password is asked for
+  blog user disable ada               keep it from signing in; blog user --help has the rest
   blog article list --tag engines     list articles
   blog article search "green lantern" find words in them
   blog article show on-engines        read one; --json is for scripts
 
 Settings come from the environment and from a file .env; the README lists them. What is not set has a default:
 SITE_URL, which feeds and the sitemap begin with, is the address that `blog serve` serves on.
+"""
+
+
+USER_EXAMPLES = """examples:
+  blog user create ada ada@example.org  make an account; the password is asked for
+  blog user list --json                 list accounts, for scripts
+  blog user password ada <password.txt  give it another password
+  blog user disable ada                 keep it from signing in; what it wrote stays
+  blog user enable ada                  let it sign in again
+  blog user delete ada                  delete it, and what it wrote
 """
 
 
@@ -131,6 +143,8 @@ def _parser() -> argparse.ArgumentParser:
         action.add_argument("--force", action="store_true", help=replaces)
         action.set_defaults(command=name)
 
+    _add_user(commands)
+
     article = commands.add_parser("article", help="read articles", description="Read articles.")
     actions = article.add_subparsers(title="commands", required=True, metavar="COMMAND")
     listing = actions.add_parser("list", help="list articles", description="List articles, the newest first.")
@@ -156,6 +170,76 @@ def _parser() -> argparse.ArgumentParser:
         action.add_argument("--json", action="store_true", help="for scripts")
         action.set_defaults(command=name)
     return parser
+
+
+def _add_user(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    user = commands.add_parser(
+        "user",
+        help="look after accounts",
+        description="Look after accounts.",
+        epilog=USER_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = user.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name, command, does, description, example in (
+        (
+            "create",
+            "create_user",
+            "make an account",
+            "Make an account, also where registration is closed. The password is typed without being shown, or is "
+            "the first line of standard input.",
+            "blog user create ada ada@example.org\n  blog user create ada ada@example.org <password.txt",
+        ),
+        ("list", "list_users", "list accounts", "List accounts, the oldest first.", "blog user list --json"),
+        (
+            "password",
+            "change_password",
+            "give an account another password",
+            "Give an account another password, which is typed without being shown, or is the first line of standard "
+            "input.",
+            "blog user password ada\n  blog user password ada <password.txt",
+        ),
+        (
+            "disable",
+            "disable_user",
+            "keep an account from signing in",
+            "Keep an account from signing in, and refuse its tokens from the next request on. What it wrote stays.",
+            "blog user disable ada",
+        ),
+        (
+            "enable",
+            "enable_user",
+            "let it sign in again",
+            "Let a disabled account sign in again.",
+            "blog user enable ada",
+        ),
+        (
+            "delete",
+            "delete_user",
+            "delete an account and what it wrote",
+            "Delete an account and every article that it wrote, with revisions, working copies and previews. It asks "
+            "before, unless there is --force.",
+            "blog user delete ada\n  blog user delete --force ada",
+        ),
+    ):
+        action = actions.add_parser(
+            name,
+            help=does,
+            description=description,
+            epilog=f"examples:\n  {example}\n",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        action.set_defaults(command=command)
+        if name == "list":
+            action.add_argument("--limit", default=100, type=_number(1, 1000), help="how many (default: %(default)s)")
+            action.add_argument("--skip", default=0, type=_number(0, 10**9), help="how many to leave out")
+            action.add_argument("--json", action="store_true", help="for scripts")
+            continue
+        action.add_argument("username", metavar="USERNAME", type=_word(Username), help="its name")
+        if name == "create":
+            action.add_argument("email", metavar="EMAIL", type=_word(Email), help="its e-mail address")
+        elif name == "delete":
+            action.add_argument("--force", action="store_true", help="do not ask")
 
 
 def _number(low: int, high: int) -> Callable[[str], int]:

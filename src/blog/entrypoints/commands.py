@@ -38,7 +38,7 @@ from blog.container import (
     schema_state,
 )
 from blog.domain.errors import BlogError, Unavailable
-from blog.entrypoints import articles, backups, connections, logs
+from blog.entrypoints import articles, backups, connections, logs, users
 from blog.entrypoints.listening import Address, CannotListen, answers
 from blog.settings import Settings, SettingsError
 
@@ -74,7 +74,7 @@ def run(command: str, **arguments: object) -> int:
         lines = "\n  ".join(str(error).splitlines())
         print(f"blog: the settings cannot be used:\n  {lines}", file=sys.stderr)
         return 2
-    except (Failure, BackupError, CannotListen, EmbeddedPostgresError) as error:
+    except (Failure, BackupError, CannotListen, EmbeddedPostgresError, users.UserCommandError) as error:
         reason = str(error)
     except NoSuchRevision as error:
         reason = f"{str(error).rstrip('.')}. What there is, and in which order, says: blog db history"
@@ -160,12 +160,30 @@ def serve(*, host: str, port: int, workers: int) -> None:
             server,
             ready=lambda: answers(ip, port),
             announce=lambda: say(
-                f"{settings.app_name} serves on {address.url} (its API, to read and to try: {settings.site_url}/docs). "
-                f"{address.remark}It holds {held:,} connections{' in each worker' if workers > 1 else ''}. "
-                f"Press Ctrl-C to stop."
+                f"{settings.app_name} serves on {address.url} "
+                f"(its API, to read and to try: {settings.site_url}/docs). {address.remark}"
+                f"It holds {held:,} connections{' in each worker' if workers > 1 else ''}. "
+                f"{_warnings(address, settings)}Press Ctrl-C to stop."
             ),
         )
     say("Stopped.")
+
+
+def _warnings(address: Address, settings: Settings) -> str:
+    """What whoever starts the service should know of how open it stands, each as a sentence with a space behind."""
+    sentences = []
+    if settings.registration == "open" and address.beyond_loopback:
+        sentences.append(
+            "Anyone who reaches it may register and publish: set REGISTRATION=closed to prevent that, and make "
+            "accounts with `blog user create`. "
+        )
+    if not settings.rate_limits:
+        sentences.append(
+            "Passwords may be tried without limit, because RATE_LIMITS is off: that is for tests alone. "
+        )
+    if not settings.password_blocklist:
+        sentences.append("Any password may be chosen, because PASSWORD_BLOCKLIST is off: that is for tests alone. ")
+    return "".join(sentences)
 
 
 def _run(server: AbstractServer[Any], *, ready: Callable[[], bool], announce: Callable[[], None]) -> None:
@@ -274,6 +292,12 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "list": articles.list_articles,
     "show": articles.show_article,
     "search": articles.search_articles,
+    "create_user": users.create_user,
+    "list_users": users.list_users,
+    "change_password": users.change_password,
+    "disable_user": users.disable_user,
+    "enable_user": users.enable_user,
+    "delete_user": users.delete_user,
 }
 
 

@@ -52,6 +52,11 @@ class Address:
         return not any("%" in ip for ip in self.ips) and ip_address(self.ips[0]).is_unspecified
 
     @property
+    def beyond_loopback(self) -> bool:
+        """Whether other machines may reach it."""
+        return not all(ip_address(ip.partition("%")[0]).is_loopback for ip in self.ips)
+
+    @property
     def url(self) -> str:
         """An address by which a client on this machine reaches the service."""
         ip = self.ips[0]

@@ -78,6 +78,18 @@ def _log_format(value: str) -> str:
     return value
 
 
+def _switch(value: str) -> bool:
+    if value not in ("on", "off"):
+        raise ValueError("must be on or off")
+    return value == "on"
+
+
+def _registration(value: str) -> str:
+    if value not in ("open", "closed"):
+        raise ValueError("must be open or closed")
+    return value
+
+
 def _folder(value: str) -> Path:
     if _CONTROL.search(value):
         raise ValueError("must be the path of a folder in UTF-8, without control characters")
@@ -122,6 +134,11 @@ class Settings:
     )
     algorithm: str = setting(_algorithm, "HS256", "How tokens are signed: HS256, HS384 or HS512.")
     access_token_expire_minutes: int = setting(_between(1, 525_600), "30", "Minutes that a token is good for.")
+    registration: Literal["open", "closed"] = setting(
+        _registration, "open", "Who may register: anyone (open), or nobody but by blog user create (closed)."
+    )
+    rate_limits: bool = setting(_switch, "on", "Slow down failed logins; off for test suites.")
+    password_blocklist: bool = setting(_switch, "on", "Refuse passwords that are guessed first; off for test suites.")
     backend_cors_origins: tuple[str, ...] = setting(
         origins, "http://localhost:3000", "Comma-separated origins whose pages may call the API; [] for none."
     )

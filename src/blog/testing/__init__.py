@@ -19,6 +19,7 @@ pytest.register_assert_rewrite(
         for noun in (
             "articles",
             "keeping",
+            "logins",
             "previews",
             "replies",
             "revisions",
@@ -48,11 +49,13 @@ from blog.testing.builders import (  # noqa: E402
     an_article,
 )
 from blog.testing.keeping import Storage  # noqa: E402
+from blog.testing.logins import LoginLimitsContract  # noqa: E402
 from blog.testing.storage import StorageContract  # noqa: E402
 
 __all__ = [
     "NOON",
     "Clock",
+    "LoginLimitsContract",
     "PlainMarkdown",
     "Storage",
     "StorageContract",

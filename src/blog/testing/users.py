@@ -1,12 +1,13 @@
 """What a store promises of users."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
-from blog.application.queries import AccountView, ProfileView
+from blog.application.queries import AccountView, ProfileView, UserView
 from blog.domain.articles import ArticleNotFound
-from blog.domain.users import Email, EmailTaken, InvalidToken, Username, UsernameTaken, UserNotFound
+from blog.domain.users import Email, EmailTaken, InvalidToken, User, Username, UsernameTaken, UserNotFound
 from blog.testing.keeping import Storage, keep_article, keep_bob, keep_user, view_of
 
 
@@ -60,6 +61,66 @@ class StoredUsers:
         async with storage.transaction() as tx:
             await tx.users.remove(user.id, at=storage.clock.moment)
         assert (await keep_user(storage)).id != user.id
+
+    async def test_a_changed_user_is_kept_whole(self, storage: Storage) -> None:
+        user, other = await keep_user(storage), await keep_bob(storage)
+        at = storage.clock.moment
+        changed = user.change_password("scheme$another", at=at).disable(at=at)
+        async with storage.transaction() as tx:
+            assert await tx.users.get_for_update(Username("aDA.l")) == user
+            await tx.users.save(changed)
+        async with storage.transaction() as tx:
+            assert await tx.users.get(user.id) == await tx.users.named(user.username) == changed
+            assert await tx.users.get(other.id) == other
+            with pytest.raises(UserNotFound):
+                await tx.users.get_for_update(Username("nobody"))
+
+    async def test_of_two_changes_at_the_same_time_none_is_lost(self, storage: Storage) -> None:
+        user, at = await keep_user(storage), storage.clock.moment
+
+        async def change(how: Callable[[User], User]) -> None:
+            async with storage.transaction() as tx:
+                found = await tx.users.get_for_update(user.username)
+                await asyncio.sleep(0.01)
+                await tx.users.save(how(found))
+
+        await asyncio.gather(
+            change(lambda found: found.disable(at=at)),
+            change(lambda found: found.change_password("scheme$another", at=at)),
+        )
+        async with storage.transaction() as tx:
+            kept = await tx.users.get(user.id)
+        assert (kept.disabled_at, kept.password_hash) == (at, "scheme$another")
+
+    async def test_a_disabled_user_has_a_profile_and_no_account(self, storage: Storage) -> None:
+        user = await keep_user(storage)
+        for changed, known in ((user.disable(at=storage.clock.moment), False), (user, True)):
+            async with storage.transaction() as tx:
+                await tx.users.get_for_update(user.username)
+                await tx.users.save(changed)
+            assert (await storage.users.profile(user.username)).id == user.id
+            if known:
+                assert await storage.users.account(user.id) == AccountView.of(user)
+                continue
+            with pytest.raises(UserNotFound):
+                await storage.users.account(user.id)
+
+    async def test_those_who_run_the_blog_see_every_user(self, storage: Storage) -> None:
+        user, other = await keep_user(storage), await keep_bob(storage)
+        async with storage.transaction() as tx:
+            user = user.disable(at=storage.clock.moment)
+            await tx.users.get_for_update(user.username)
+            await tx.users.save(user)
+        await keep_article(storage, other)
+        await keep_article(storage, other, publish_at=None)
+        views = [UserView.of(user, articles=0), UserView.of(other, articles=2)]
+        assert list(await storage.users.page(skip=0, limit=9)) == views
+        assert list(await storage.users.page(skip=1, limit=1)) == views[1:]
+        assert list(await storage.users.page(skip=0, limit=1)) == views[:1]
+        assert list(await storage.users.page(skip=2, limit=1)) == []
+        assert await storage.users.user(Username("ADA.L")) == views[0]
+        with pytest.raises(UserNotFound):
+            await storage.users.user(Username("nobody"))
 
     async def test_articles_leave_with_their_author(self, storage: Storage) -> None:
         user, other = await keep_user(storage), await keep_bob(storage)

@@ -125,6 +125,18 @@ class Database:
                     rows: Sequence[Row] = await connection.fetch(sql, *arguments)
                 return rows
 
+    async def write(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row]:
+        """The rows of one statement that is a transaction of its own. Raises `Unavailable`.
+
+        It is one round trip, as reading is.
+        """
+        sql, arguments = prepare(statement, parameters)
+        async with self.connect() as connection:
+            with naming_errors():
+                async with nullcontext() if self._prepared else connection.transaction():
+                    rows: Sequence[Row] = await connection.fetch(sql, *arguments)
+                return rows
+
     def connect(self) -> "Lent":
         """A connection of asyncpg for a while: `async with`. Raises `Unavailable`."""
         return Lent(self)

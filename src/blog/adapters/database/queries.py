@@ -57,6 +57,7 @@ from blog.application.queries import (
     ProfileView,
     Sort,
     TagView,
+    UserView,
 )
 from blog.domain.articles import TEXT, ArticleMoved, ArticleNotFound, Status
 from blog.domain.previews import Previewed, PreviewNotFound
@@ -234,8 +235,14 @@ PREVIEWED = (
     .where(or_(not_(_OF_COPY), working_copies.c.article_id.is_not(None)))
 )
 
-ACCOUNT_BY_ID = select(*ACCOUNT).where(users.c.id == bindparam("id"))
+ACCOUNT_BY_ID = select(*ACCOUNT).where(users.c.id == bindparam("id"), users.c.disabled_at.is_(None))
 PROFILE_BY_NAME = select(*PROFILE).where(users.c.username_key == bindparam("username_key"))
+USER = [
+    *(users.c[name] for name in UserView.__slots__ if name in users.c),
+    select(func.count()).where(articles.c.author_id == users.c.id).scalar_subquery().label("articles"),
+]
+USER_BY_NAME = select(*USER).where(users.c.username_key == bindparam("username_key"))
+USERS = select(*USER).order_by(users.c.id).offset(bindparam("skip")).limit(bindparam("limit"))
 
 
 class DatabaseArticleQueries:
@@ -357,3 +364,11 @@ class DatabaseUserQueries:
         for row in await self._database.read(PROFILE_BY_NAME, {"username_key": username.key}):
             return ProfileView(**row)
         raise UserNotFound
+
+    async def user(self, username: Username) -> UserView:
+        for row in await self._database.read(USER_BY_NAME, {"username_key": username.key}):
+            return UserView(**row)
+        raise UserNotFound
+
+    async def page(self, *, skip: int, limit: int) -> Sequence[UserView]:
+        return [UserView(**row) for row in await self._database.read(USERS, {"skip": skip, "limit": limit})]

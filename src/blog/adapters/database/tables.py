@@ -55,6 +55,7 @@ users = Table(
     Column("password_hash", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("disabled_at", DateTime(timezone=True), nullable=True),
     UniqueConstraint("email_key"),
     UniqueConstraint("username_key"),
 )
@@ -206,6 +207,26 @@ replies = Table(
     Column("body", LargeBinary, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
     Index(None, "at"),
+)
+
+# Keys are hashes with a secret: of an account's name, of a client's address, and of both.
+login_failures = Table(
+    "login_failures",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index(None, "at"),
+)
+
+login_pairs = Table(
+    "login_pairs",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("signed_in_at", DateTime(timezone=True), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Index(None, "signed_in_at"),
 )
 
 # What anybody may read at a moment, and what a known reader may. Apart, so that each has its index.

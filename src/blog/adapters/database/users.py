@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import Sequence as DatabaseSequence
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from blog.adapters.database.engine import Row, first
@@ -16,7 +16,14 @@ from blog.domain.users import Email, EmailTaken, User, Username, UsernameTaken, 
 NEXT_ID = select(DatabaseSequence("users_id_seq").next_value())
 BY_ID = select(users).where(users.c.id == bindparam("id"))
 BY_NAME = select(users).where(users.c.username_key == bindparam("username_key"))
+BY_NAME_FOR_UPDATE = BY_NAME.with_for_update()
 ADD = insert(users)
+# By the names of its columns, but for the one in the condition.
+SAVE = (
+    update(users)
+    .where(users.c.id == bindparam("its_id"))
+    .values(**{name: bindparam(name) for name in ("password_hash", "updated_at", "disabled_at")})
+)
 REMOVE = delete(users).where(users.c.id == bindparam("id")).returning(users.c.id)
 LOCK = select(users.c.id).where(users.c.id == bindparam("id")).with_for_update()
 # What came out by itself has been public, and stays taken.
@@ -53,6 +60,12 @@ class DatabaseUsers:
     async def named(self, username: Username) -> User:
         return user_of(first(await self._execute(BY_NAME, {"username_key": username.key})))
 
+    async def get_for_update(self, username: Username) -> User:
+        return user_of(first(await self._execute(BY_NAME_FOR_UPDATE, {"username_key": username.key})))
+
+    async def save(self, user: User) -> None:
+        await self._execute(SAVE, {"its_id": user.id, **row_of(user)})
+
     async def remove(self, user_id: int, *, at: datetime) -> None:
         # First the account, or articles could still be added to it.
         await self._execute(LOCK, {"id": user_id})
@@ -72,6 +85,7 @@ def row_of(user: User) -> dict[str, Any]:
         "password_hash": user.password_hash,
         "created_at": user.created_at,
         "updated_at": user.updated_at,
+        "disabled_at": user.disabled_at,
     }
 
 
@@ -85,4 +99,5 @@ def user_of(row: Row | None) -> User:
         password_hash=row.password_hash,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        disabled_at=row.disabled_at,
     )

@@ -4,8 +4,16 @@ It keeps every promise of the ports but to outlive the process: for tests of rul
 whoever embeds a blog that need not be kept.
 """
 
+from blog.adapters.memory.logins import MemoryLoginLimits
 from blog.adapters.memory.queries import MemoryArticleQueries, MemoryUserQueries
 from blog.adapters.memory.store import MemoryReadiness, MemoryStore
 from blog.adapters.memory.transaction import MemoryTransaction
 
-__all__ = ["MemoryArticleQueries", "MemoryReadiness", "MemoryStore", "MemoryTransaction", "MemoryUserQueries"]
+__all__ = [
+    "MemoryArticleQueries",
+    "MemoryLoginLimits",
+    "MemoryReadiness",
+    "MemoryStore",
+    "MemoryTransaction",
+    "MemoryUserQueries",
+]

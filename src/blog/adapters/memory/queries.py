@@ -21,12 +21,13 @@ from blog.application.queries import (
     Place,
     ProfileView,
     TagView,
+    UserView,
 )
 from blog.domain.articles import Article, ArticleMoved, ArticleNotFound, Status
 from blog.domain.previews import Previewed, PreviewNotFound
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tag
-from blog.domain.users import Username, UserNotFound
+from blog.domain.users import User, Username, UserNotFound
 
 
 class MemoryArticleQueries:
@@ -127,18 +128,30 @@ class MemoryUserQueries:
         self._store = store
 
     async def account(self, user_id: int) -> AccountView:
-        try:
-            return AccountView.of(self._store.tables.users[user_id])
-        except KeyError:
-            raise UserNotFound from None
+        user = self._store.tables.users.get(user_id)
+        if user is None or user.disabled_at:
+            raise UserNotFound
+        return AccountView.of(user)
 
     async def profile(self, username: Username) -> ProfileView:
+        user = self._named(username)
+        return ProfileView(
+            id=user.id, username=str(user.username), created_at=user.created_at, updated_at=user.updated_at
+        )
+
+    async def user(self, username: Username) -> UserView:
+        return self._view(self._named(username))
+
+    async def page(self, *, skip: int, limit: int) -> Sequence[UserView]:
+        users = sorted(self._store.tables.users.values(), key=lambda user: user.id)
+        return [self._view(user) for user in users[skip : skip + limit]]
+
+    def _named(self, username: Username) -> User:
         for user in self._store.tables.users.values():
             if user.username.key == username.key:
-                return ProfileView(
-                    id=user.id,
-                    username=str(user.username),
-                    created_at=user.created_at,
-                    updated_at=user.updated_at,
-                )
+                return user
         raise UserNotFound
+
+    def _view(self, user: User) -> UserView:
+        articles = self._store.tables.articles.values()
+        return UserView.of(user, articles=sum(article.author_id == user.id for article in articles))

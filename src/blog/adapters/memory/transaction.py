@@ -93,6 +93,12 @@ class MemoryUsers:
                 return user
         raise UserNotFound
 
+    # Nobody else writes before the end.
+    get_for_update = named
+
+    async def save(self, user: User) -> None:
+        (await self._turn()).users[user.id] = user
+
     async def remove(self, user_id: int, *, at: datetime) -> None:
         tables = await self._turn()
         if tables.users.pop(user_id, None) is None:

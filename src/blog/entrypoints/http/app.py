@@ -39,6 +39,7 @@ from blog.entrypoints.http import (
 from blog.entrypoints.http.contract import OPEN, Contract
 from blog.entrypoints.http.delivery import Budget, bounded
 from blog.entrypoints.http.edge import ASGIApp, edge
+from blog.entrypoints.http.forwarded import client_of
 from blog.entrypoints.http.problems import allowed
 from blog.entrypoints.http.problems import handlers as exception_handlers
 from blog.entrypoints.http.replies import once
@@ -90,6 +91,8 @@ ROUTES = (
     health.show_ready,
 )
 
+# The document is the same: it says that registration may be closed.
+CLOSED_ROUTES = tuple(users.refuse_registration if route is users.register else route for route in ROUTES)
 
 Parts = Mapping[str, Callable[[Request[Any, Any, Any]], Any]]
 """What handlers may name, and how it is had for a request."""
@@ -101,7 +104,7 @@ def build(container: Container) -> ASGIApp:
     turns, budget = articles.Turns(), Budget()
     site = Site(name=settings.app_name, url=settings.site_url, authority=settings.authority)
     handlers = [
-        *ROUTES,
+        *(ROUTES if settings.registration == "open" else CLOSED_ROUTES),
         openapi.serve(settings.app_name, ROUTES, path=site.path),
         docs.show_docs,
         docs.show_docs_file,
@@ -129,6 +132,7 @@ def build(container: Container) -> ASGIApp:
                 admission.request_key,
             )
         },
+        "client": lambda request: client_of(request.scope),
         "once": lambda request: once(admission.request_key(request), container.remembering(), site),
         "request": lambda request: request,
         "site": lambda _: site,

@@ -6,8 +6,9 @@ import msgspec
 from litestar import Response, post
 
 from blog.application.authenticating import Authenticating
+from blog.domain.logins import TooManyLogins
 from blog.domain.text import check_text
-from blog.domain.users import InvalidCredentials, InvalidToken, Password
+from blog.domain.users import AccountDisabled, InvalidCredentials, InvalidToken, Password
 from blog.entrypoints.http.contract import FORM, Body, Contract
 
 
@@ -51,19 +52,23 @@ class Token(msgspec.Struct, kw_only=True):
         media_type=FORM,
         client_may_authenticate=True,
         headers=("Cache-Control",),
-        problems=(InvalidCredentials, InvalidToken),
+        problems=(InvalidCredentials, AccountDisabled, InvalidToken, TooManyLogins),
     ),
 )
 async def log_in(
     payload: LoginForm,
     authenticating: Authenticating,
+    client: str,
 ) -> Response[Token]:
     """Exchange a username and a password for an access token.
 
     The password grant of OAuth 2.0 (RFC 6749, section 4.3). Clients have no credentials of their own: what is sent as
     such is ignored.
+
+    After five failures for a name or from an address, each attempt has to wait longer, for 15 minutes at most: 429
+    with `Retry-After`. A client that has signed in to the account within 30 days has five tries a minute instead.
     """
-    token = await authenticating.log_in(username=payload.username, password=payload.password)
+    token = await authenticating.log_in(username=payload.username, password=payload.password, client=client)
     return Response(
         Token(access_token=token.access_token, expires_in=token.expires_in), headers={"Cache-Control": "no-store"}
     )

@@ -1,7 +1,7 @@
 """What a proxy in front says of a request, believed from those that are trusted and from nobody else."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
@@ -34,6 +34,16 @@ class Forwarded:
     def _is_proxy(self, hop: str) -> bool:
         address = _address(hop)
         return address is not None and any(address in network for network in self._proxies)
+
+
+def client_of(scope: Mapping[str, Any]) -> str:
+    """The address that a request came from, as far as one client has it for itself: of IPv6, the first 64 bits."""
+    peer = scope["client"][0] if scope.get("client") else ""
+    address = _address(peer)
+    if isinstance(address, IPv6Address):
+        # RFC 6177: a site has at least as many, and takes any address among them as it likes.
+        return str(IPv6Network((int(address) >> 64 << 64, 64)))
+    return str(address or peer)
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -23,8 +23,9 @@ from blog.domain.errors import BlogError, Unavailable
 from blog.domain.searches import SearchWords
 from blog.domain.slugs import RESERVED, Slug
 from blog.domain.tags import Tag, Tags
+from blog.domain.text import INVISIBLE
 from blog.domain.text import Line as TextLine
-from blog.domain.users import Email, InvalidToken, Password, Username
+from blog.domain.users import Email, InvalidToken, NewPassword, Password, Username
 from blog.entrypoints.http.admission import BODY_SECONDS, ENTITY_TAG, GUARDED, KEY, MAX_BODY, NO_IF_MATCH
 from blog.entrypoints.http.auth import Line
 from blog.entrypoints.http.contract import JSON, OPEN, Body, Contract, Path, Query
@@ -76,12 +77,14 @@ PATTERNS = {
     Username: Username.PATTERN,
     Email: rf"^{_LOCAL}{{1,64}}@{_LABEL}(\.{_LABEL})*$",
     Password: rf"^[^{_CONTROL}]*$",
+    NewPassword: rf"^[^{_CONTROL}]*[^{_CONTROL}{INVISIBLE}][^{_CONTROL}]*$",
     Line: rf"^[^{_CONTROL}]*$",
     Cursor: r"^[A-Za-z0-9_-]*$",
 }
 """What a word of the domain checks in code, as a pattern; a test holds the two together.
 
-One rule is in no pattern: an address keeps its bound with its case and compatibility forms folded, too.
+Two rules are in no pattern: an address keeps its bound with its case and compatibility forms folded, too; and of
+characters beyond U+FFFF that cannot be seen, a password has others beside them.
 """
 
 FORMATS = {Password: "password"}
@@ -193,7 +196,12 @@ PARAMETERS: Mapping[str, Any] = {
     },
 }
 
-HEADERS_OF_PROBLEMS = {401: ("WWW-Authenticate",), 415: ("Accept", "Accept-Encoding"), 503: ("Retry-After",)}
+HEADERS_OF_PROBLEMS = {
+    401: ("WWW-Authenticate",),
+    415: ("Accept", "Accept-Encoding"),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
 
 
 def serve(title: str, routes: Iterable[HTTPRouteHandler], *, path: str) -> HTTPRouteHandler:

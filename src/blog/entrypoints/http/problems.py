@@ -21,10 +21,11 @@ from blog.domain.errors import (
     Invalid,
     NotFound,
     Stale,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
-from blog.domain.users import InvalidToken
+from blog.domain.users import InvalidToken, WeakPassword
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.logs import REQUEST_ID
 
@@ -91,6 +92,7 @@ STATUS: Mapping[type[BlogError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
     Stale: HTTPStatus.PRECONDITION_FAILED,
+    TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
@@ -162,13 +164,16 @@ def refused(_: Request[Any, Any, Any], error: BlogError) -> Response[bytes]:
         errors = [FieldError(pointer=f"#/{error.field}", detail=str(error))]
     elif isinstance(error, TooHardToRender):
         errors = [FieldError(pointer="#/content", detail=str(error))]
+    elif isinstance(error, WeakPassword):
+        errors = [FieldError(pointer="#/password", detail=str(error))]
     elif isinstance(error, KeyReused):
         errors = [FieldError(header="Idempotency-Key", detail=str(error))]
     if isinstance(error, Unauthenticated):
         code = f' error="invalid_token", error_description="{error}"' if isinstance(error, InvalidToken) else ""
         headers["WWW-Authenticate"] = f'Bearer realm="blog"{"," if code else ""}{code}'
-    if isinstance(error, Unavailable):
+    if isinstance(error, TooManyRequests | Unavailable):
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unavailable):
         # A line and no traceback: in an outage every request comes by here.
         log.warning("%s Cause: %r", error, error.__cause__)
     return problem(status, InvalidRequest.sentence if errors else str(error), errors=errors, headers=headers)
