@@ -11,6 +11,7 @@ from anyascii import anyascii
 from dependency_injector import containers, providers
 from sqlalchemy import make_url
 
+from blog.adapters.comparing import PooledComparer
 from blog.adapters.database import (
     Database,
     DatabaseArticleQueries,
@@ -103,6 +104,7 @@ class Container(containers.DeclarativeContainer):
         JwtPreviewTokens, key=settings.provided.secret_key, algorithm=settings.provided.algorithm
     )
     markdown = providers.Singleton(RustMarkdown)
+    comparer = providers.Singleton(PooledComparer)
 
     accounts = providers.Singleton(Accounts, transaction=transaction.provider, hasher=hasher, now=now)
     authenticating = providers.Singleton(
@@ -115,7 +117,9 @@ class Container(containers.DeclarativeContainer):
         now=now,
         transliterate=providers.Object(anyascii),
     )
-    revising = providers.Singleton(Revising, transaction=transaction.provider, markdown=markdown, now=now)
+    revising = providers.Singleton(
+        Revising, transaction=transaction.provider, markdown=markdown, comparer=comparer, now=now
+    )
     reworking = providers.Singleton(Reworking, transaction=transaction.provider, markdown=markdown, now=now)
     previewing = providers.Singleton(
         Previewing, transaction=transaction.provider, articles=article_queries, tokens=preview_tokens, now=now
@@ -139,6 +143,7 @@ async def close(container: Container) -> None:
     """Let go of what a container holds: threads and connections."""
     container.hasher().close()
     container.markdown().close()
+    container.comparer().close()
     if container.settings().database_url:
         await container.database().close()
 

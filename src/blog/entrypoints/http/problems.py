@@ -24,6 +24,7 @@ from blog.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from blog.domain.revisions import TooHardToCompare
 from blog.domain.users import InvalidToken
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.logs import REQUEST_ID
@@ -154,6 +155,8 @@ def refused(_: Request[Any, Any, Any], error: BlogError) -> Response[bytes]:
         errors = [FieldError(pointer=f"#/{error.field}", detail=str(error))]
     elif isinstance(error, TooHardToRender):
         errors = [FieldError(pointer="#/content", detail=str(error))]
+    elif isinstance(error, TooHardToCompare):
+        errors = [FieldError(parameter="against", detail=str(error))]
     elif isinstance(error, KeyReused):
         errors = [FieldError(header="Idempotency-Key", detail=str(error))]
     if isinstance(error, Unauthenticated):
