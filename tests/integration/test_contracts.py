@@ -3,6 +3,7 @@
 from blog.testing import StorageContract
 from tests.contracts.articles import ArticlesContract
 from tests.contracts.asking import ada, bob, strict
+from tests.contracts.budgets import BudgetsContract
 from tests.contracts.conditional import ConditionalContract, article
 from tests.contracts.editions import EditionsContract
 from tests.contracts.http import HttpContract
@@ -75,3 +76,6 @@ class TestConditionsInPostgres(ConditionalContract): ...
 
 
 class TestSearchInPostgres(SearchContract): ...
+
+
+class TestBudgetsInPostgres(BudgetsContract): ...

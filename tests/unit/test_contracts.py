@@ -5,6 +5,7 @@ import pytest
 from blog.testing import StorageContract
 from tests.contracts.articles import ArticlesContract
 from tests.contracts.asking import ada, bob, strict
+from tests.contracts.budgets import BudgetsContract
 from tests.contracts.conditional import ConditionalContract, article
 from tests.contracts.editions import EditionsContract
 from tests.contracts.http import HttpContract
@@ -94,3 +95,7 @@ class TestConditionsInMemory(ConditionalContract): ...
 
 @pytest.mark.http
 class TestSearchInMemory(SearchContract): ...
+
+
+@pytest.mark.http
+class TestBudgetsInMemory(BudgetsContract): ...

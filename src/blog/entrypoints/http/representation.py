@@ -13,7 +13,7 @@ from typing import Any
 
 import xxhash
 
-from blog.entrypoints.http.admission import ENTITY_TAG
+from blog.entrypoints.http.admission import ENTITY_TAG, MAX_TAGS
 from blog.entrypoints.http.edge import ASGIApp, Message, Receive, Send
 
 if sys.version_info >= (3, 14):
@@ -26,6 +26,8 @@ SMALL = 1000
 """Bytes that are not worth compressing."""
 LARGE = 512 * 1024
 """Bytes that are compressed off the event loop."""
+MAX_ACCEPTED = 1024
+"""Bytes of a list of codings; browsers send thirty. A longer one is not looked at, and what is sent has no coding."""
 CODINGS = ("zstd", "gzip")
 """In the order of preference: zstd makes less of it in a third of the time."""
 CODED = re.compile(rb'-(?:zstd|gzip)"$')
@@ -93,6 +95,9 @@ def _known_as(request: Mapping[bytes, bytes], etag: bytes, last_modified: bytes 
     """The entity tag of this representation, in whatever coding, that the client has already."""
     given = request.get(b"if-none-match")
     if given is not None:
+        # To send again what a client has is never wrong.
+        if len(given) > MAX_TAGS:
+            return None
         # Weak comparison (section 13.1.2), by which a coding makes no difference either.
         tags = [tag.encode("latin-1").removeprefix(b"W/") for tag in re.findall(ENTITY_TAG, given.decode("latin-1"))]
         plain = {CODED.sub(b'"', tag): tag for tag in tags}
@@ -112,6 +117,7 @@ def _coding(request: Mapping[bytes, bytes], headers: Mapping[bytes, bytes], body
     accepted = request.get(b"accept-encoding")
     if (
         accepted is None
+        or len(accepted) > MAX_ACCEPTED
         or len(body) < SMALL
         or b"content-encoding" in headers
         or not COMPRESSIBLE.match(headers.get(b"content-type", b""))
