@@ -567,6 +567,7 @@ class SqliteArticleQueries:
         order: Order = NEWEST_FIRST,
         include: Collection[Include] = (),
         count: bool = False,
+        highlights: bool = True,
     ) -> ArticlePage:
         """Fit for the few articles of one author: all are read, and the rest is done in memory."""
         at = self._now()
@@ -582,6 +583,7 @@ class SqliteArticleQueries:
             order=order,
             include=include,
             count=count,
+            highlights=highlights,
         )
 
     async def tags(self, *, viewer: int | None, skip: int, limit: int) -> Sequence[TagView]:

@@ -69,6 +69,7 @@ class MemoryArticleQueries:
         order: Order = NEWEST_FIRST,
         include: Collection[Include] = (),
         count: bool = False,
+        highlights: bool = True,
     ) -> ArticlePage:
         at = self._now()
         return page_of(
@@ -84,6 +85,7 @@ class MemoryArticleQueries:
             order=order,
             include=include,
             count=count,
+            highlights=highlights,
         )
 
     async def tags(self, *, viewer: int | None, skip: int, limit: int) -> Sequence[TagView]:

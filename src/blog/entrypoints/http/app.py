@@ -38,6 +38,7 @@ from blog.entrypoints.http import (
 )
 from blog.entrypoints.http.contract import OPEN, Contract
 from blog.entrypoints.http.edge import ASGIApp, edge
+from blog.entrypoints.http.limits import PageLimits
 from blog.entrypoints.http.problems import allowed
 from blog.entrypoints.http.problems import handlers as exception_handlers
 from blog.entrypoints.http.replies import once
@@ -97,7 +98,7 @@ Parts = Mapping[str, Callable[[Request[Any, Any, Any]], Any]]
 def build(container: Container) -> ASGIApp:
     """The blog over HTTP, as an ASGI application."""
     settings = container.settings()
-    turns = articles.Turns()
+    limits = PageLimits()
     site = Site(name=settings.app_name, url=settings.site_url, authority=settings.authority)
     handlers = [
         *ROUTES,
@@ -128,10 +129,10 @@ def build(container: Container) -> ASGIApp:
                 admission.request_key,
             )
         },
+        "limits": lambda _: limits,
         "once": lambda request: once(admission.request_key(request), container.remembering(), site),
         "request": lambda request: request,
         "site": lambda _: site,
-        "turns": lambda _: turns,
     }
     return edge(
         represent(
