@@ -131,8 +131,8 @@ LONG = """
     )
     SELECT
         n, repeat('Some plover. ', 15000), repeat('<p>Some plover.</p> ', 10000), '', 2, '{}', '{}',
-        1, 's' || n, 's' || n, false, '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z', 1, '1-x', 1, '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z'
-    FROM generate_series(1, 40) n
+        1, 's' || n, 's' || n, false, moment, moment, 1, '1-x', 1, moment, moment
+    FROM generate_series(1, 40) n, (SELECT timestamptz '2026-01-01T00:00:00Z' AS moment) AS one
 """
 
 

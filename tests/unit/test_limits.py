@@ -87,6 +87,7 @@ async def test_one_kind_of_page_does_not_keep_the_others_waiting(container: Cont
                     for path in (*others, "/articles/1", "/articles/on-engines", "/health/ready", "/users/ada"):
                         answer = await client.get(path)
                         assert answer.status_code in (200, 404), path
+                assert not any(task.done() for task in waiting)
             finally:
                 for task in waiting:
                     task.cancel()
