@@ -144,10 +144,8 @@ def _unified(old: list[str], new: list[str], names: tuple[str, str], opcodes: Se
 
 
 def _range(start: int, stop: int) -> str:
-    """Some lines, counted from 1; of none, the line before them is named."""
-    if stop - start == 1:
-        return str(start + 1)
-    return f"{start + 1 if stop > start else start},{stop - start}"
+    """Some lines, counted from 1. They are three or more, as is every text: it has a title, a gap and content."""
+    return f"{start + 1},{stop - start}"
 
 
 def _replaced(old: list[str], new: list[str], names: tuple[str, str]) -> str:
