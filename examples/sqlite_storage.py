@@ -584,6 +584,7 @@ class SqliteArticleQueries:
         order: Order = NEWEST_FIRST,
         include: Collection[Include] = (),
         count: bool = False,
+        highlights: bool = True,
     ) -> ArticlePage:
         """Fit for the few articles of one author: all are read, and the rest is done in memory."""
         at = self._now()
@@ -599,6 +600,7 @@ class SqliteArticleQueries:
             order=order,
             include=include,
             count=count,
+            highlights=highlights,
         )
 
     async def tags(self, *, viewer: int | None, skip: int, limit: int) -> Sequence[TagView]:

@@ -12,6 +12,7 @@ from dependency_injector import containers, providers
 from sqlalchemy import make_url
 
 from blog.adapters.common_passwords import CommonPasswords
+from blog.adapters.comparing import PooledComparer
 from blog.adapters.database import (
     Database,
     DatabaseArticleQueries,
@@ -107,6 +108,7 @@ class Container(containers.DeclarativeContainer):
         JwtPreviewTokens, key=settings.provided.secret_key, algorithm=settings.provided.algorithm
     )
     markdown = providers.Singleton(RustMarkdown)
+    comparer = providers.Singleton(PooledComparer)
 
     blocklist = providers.Singleton(CommonPasswords)
     blocklist_in_use = providers.Callable(
@@ -143,7 +145,9 @@ class Container(containers.DeclarativeContainer):
         now=now,
         transliterate=providers.Object(anyascii),
     )
-    revising = providers.Singleton(Revising, transaction=transaction.provider, markdown=markdown, now=now)
+    revising = providers.Singleton(
+        Revising, transaction=transaction.provider, markdown=markdown, comparer=comparer, now=now
+    )
     reworking = providers.Singleton(Reworking, transaction=transaction.provider, markdown=markdown, now=now)
     previewing = providers.Singleton(
         Previewing, transaction=transaction.provider, articles=article_queries, tokens=preview_tokens, now=now
@@ -168,6 +172,7 @@ async def close(container: Container) -> None:
     """Let go of what a container holds: threads and connections."""
     container.hasher().close()
     container.markdown().close()
+    container.comparer().close()
     if container.settings().database_url:
         await container.database().close()
 

@@ -5,6 +5,10 @@ from typing import Any
 import httpx
 import pytest
 
+from blog.adapters.comparing import TooMuchToCompare
+from blog.container import Container
+from blog.domain.errors import BlogError
+from blog.domain.revisions import TooHardToCompare
 from tests.contracts.asking import ARTICLE, edit, found, problem, write, wrong
 
 GONE = "Revision not found"
@@ -72,6 +76,25 @@ class RevisionsContract:
         assert (await found(client, f"{path}/1/diff?against=1", ada))["diff"] == ""
         for query in ("", "?against=0", "?against=x", "?against=1&against=2"):
             assert set(wrong(await client.get(f"{path}/2/diff{query}", headers=ada))) == {"against"}
+
+    async def test_what_takes_too_long_to_compare_is_said(
+        self, client: httpx.AsyncClient, ada: dict[str, str], container: Container
+    ) -> None:
+        path = f"/articles/{(await rewritten(client, ada))['id']}/revisions/2/diff?against=1"
+
+        class Hard:
+            error: type[BlogError] = TooHardToCompare
+
+            async def compare(self, *_: object) -> str:
+                raise self.error
+
+        with container.comparer.override(hard := Hard()), container.revising.reset():
+            assert wrong(await client.get(path, headers=ada)) == {"against": TooHardToCompare.sentence}
+            hard.error = TooMuchToCompare
+            answer = await client.get(path, headers=ada)
+            assert problem(answer, 503)["detail"] == TooMuchToCompare.sentence
+            assert answer.headers["retry-after"]
+        container.revising.reset()
 
     async def test_a_revision_can_be_restored_which_is_a_revision(
         self, client: httpx.AsyncClient, ada: dict[str, str]

@@ -11,6 +11,7 @@ from blog.container import Container
 from blog.testing import Clock, LoginLimitsContract, StorageContract
 from tests.contracts.articles import ArticlesContract
 from tests.contracts.asking import ada, bob, strict
+from tests.contracts.budgets import BudgetsContract
 from tests.contracts.conditional import ConditionalContract, article
 from tests.contracts.door import DoorContract
 from tests.contracts.editions import EditionsContract
@@ -119,3 +120,6 @@ class TestConditionsInPostgres(ConditionalContract): ...
 
 
 class TestSearchInPostgres(SearchContract): ...
+
+
+class TestBudgetsInPostgres(BudgetsContract): ...

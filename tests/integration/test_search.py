@@ -1,13 +1,15 @@
 """What PostgreSQL adds to searching: stems, spellings that are near, and an order by what matters."""
 
 import os
+import time
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from blog.adapters.database.queries import several
 from blog.application.queries import ArticleFilter, Order, Sort
-from blog.container import Container
+from blog.container import Container, utc_now
 from blog.domain.articles import Content, Language, Title
 from blog.domain.searches import SearchWords
 from blog.domain.users import Email, NewPassword, Username
@@ -120,3 +122,67 @@ async def test_what_matters_comes_first_among_real_posts(container: Container, a
         await write(container, author, tomllib.loads(head)["title"], content)
     firsts = {words: (await found(container, words))[:1] for words in FIRST}
     assert firsts == {words: [title] for words, title in FIRST.items()}
+
+
+LONG = """
+    INSERT INTO articles (
+        title, content, content_html, excerpt, word_count, tags, tag_keys, author_id, slug, address, featured,
+        publish_at, published_at, version, edition, text_version, created_at, updated_at
+    )
+    SELECT
+        n, repeat('Some plover. ', 15000), repeat('<p>Some plover.</p> ', 10000), '', 2, '{}', '{}',
+        1, 's' || n, 's' || n, false, moment, moment, 1, '1-x', 1, moment, moment
+    FROM generate_series(1, 40) n, (SELECT timestamptz '2026-01-01T00:00:00Z' AS moment) AS one
+"""
+
+
+async def test_the_longest_articles_are_found_in_time(container: Container, author: int) -> None:
+    """Where the words stand in them takes longer than all the rest, and the more so the longer they are."""
+    async with container.database().connect() as connection, connection.transaction():
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        await connection.execute(LONG.replace("1, 's'", f"{author}, 's'"), timeout=60)
+    queries, wanted = container.article_queries(), ArticleFilter(words=SearchWords("plover"))
+    for order in (Order(by=Sort.RELEVANCE), Order()):
+        begun = time.monotonic()
+        page = await queries.page(viewer=None, limit=100, filter=wanted, order=order)
+        # A third of a second, where it was three.
+        assert time.monotonic() - begun < 2
+        assert len(page.articles) == 40
+        for article in page.articles:
+            assert article.highlight is not None
+            assert "<mark>plover</mark>" in article.highlight
+            assert "<" not in article.highlight.replace("<mark>", "").replace("</mark>", "")
+
+
+async def test_only_what_is_shown_is_highlighted(container: Container, author: int) -> None:
+    for number in range(3):
+        await write(container, author, f"Plover {number}")
+    words = {"words": "plover", "language": None, "viewer": None, "at": utc_now(), "skip": 0, "passed": 0, "into": 0}
+    for order in (Order(by=Sort.RELEVANCE), Order()):
+        statement, _ = several(
+            known=False,
+            filters=frozenset(["words"]),
+            status=None,
+            order=order,
+            include=frozenset(),
+            beyond=None,
+            limit=3,
+            highlights=True,
+        )
+        rows = await container.database().read(statement, words)
+        assert [row.highlight is None for row in rows] == [False, False, True]
+        assert [row.title for row in rows] == ["Plover 2", "Plover 1", "Plover 0"]
+
+
+async def test_a_tag_that_is_cut_in_two_is_no_text(container: Container, author: int) -> None:
+    """Of a long article on a long page, the first twenty thousand characters are looked at."""
+    await write(container, author, "On herons", "A plover.")
+    long = "word " * 3_994 + 'y plover <a href="https://example.org">y</a>'
+    async with container.database().connect() as connection:
+        await connection.execute("UPDATE articles SET content_html = $1", long)
+    for limit in (10, 100):
+        wanted = ArticleFilter(words=SearchWords("plover"))
+        (article,) = (await container.article_queries().page(viewer=None, limit=limit, filter=wanted)).articles
+        assert article.highlight is not None
+        assert "<mark>plover</mark>" in article.highlight
+        assert "href" not in article.highlight

@@ -7,6 +7,7 @@ from blog.application.ports import LoginLimits
 from blog.testing import Clock, LoginLimitsContract, StorageContract
 from tests.contracts.articles import ArticlesContract
 from tests.contracts.asking import ada, bob, strict
+from tests.contracts.budgets import BudgetsContract
 from tests.contracts.conditional import ConditionalContract, article
 from tests.contracts.door import DoorContract
 from tests.contracts.editions import EditionsContract
@@ -107,3 +108,7 @@ class TestConditionsInMemory(ConditionalContract): ...
 
 @pytest.mark.http
 class TestSearchInMemory(SearchContract): ...
+
+
+@pytest.mark.http
+class TestBudgetsInMemory(BudgetsContract): ...

@@ -1,12 +1,13 @@
 """The rules of revisions, and comparing them."""
 
+import difflib
 import re
 import time
 from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from blog.domain.articles import AltText, Content, Manuscript, Note, Summary, Title, WebAddress
@@ -92,8 +93,10 @@ def patched(before: list[str], diff: str) -> list[str]:
     return after + before[at:]
 
 
-texts = st.lists(st.sampled_from(["a", "b", "", "-a", "+b", "@@ -1 +1 @@", "--- x", "x\u2028y", "é\t"]), max_size=12)
-contents = st.tuples(texts, st.sampled_from(["\n", "\r\n", "\r"])).map(lambda made: made[1].join(["c", *made[0]]))
+texts = st.lists(st.sampled_from(["a", "b", "", "-a", "+b", "@@ -1 +1 @@", "--- x", "x\u2028y", "é\t"]), max_size=25)
+contents = st.tuples(texts, st.sampled_from(["\n", "\r\n", "\r"]), st.sampled_from(["", "\n"])).map(
+    lambda made: made[1].join(["c", *made[0]]) + made[2]
+)
 revisions = st.builds(
     lambda title, content, summary, tags: a_revision(
         manuscript=a_manuscript(title=title, content=content, summary=summary, tags=tags)
@@ -109,6 +112,39 @@ revisions = st.builds(
 def test_the_difference_makes_the_one_of_the_other(one: Revision, other: Revision) -> None:
     assert patched(lines_of(one), compare(one, other)) == lines_of(other)
     assert patched(lines_of(other), compare(other, one)) == lines_of(one)
+
+
+@given(revisions, revisions)
+def test_a_difference_is_what_difflib_says(one: Revision, other: Revision) -> None:
+    before, after = ([f"{line}\n" for line in lines_of(revision)] for revision in (one, other))
+    said = difflib.unified_diff(before, after, f"version {one.version}", f"version {other.version}")
+    assert compare(one, other) == "".join(said)
+
+
+numbered = st.lists(st.sampled_from(["edit", "drop", "add"]), max_size=6).flatmap(
+    lambda kinds: st.tuples(
+        st.just(kinds), st.lists(st.integers(0, 999), min_size=len(kinds), max_size=len(kinds), unique=True)
+    )
+)
+
+
+@given(numbered, st.integers(470, 999))
+@settings(max_examples=25)
+def test_a_difference_in_a_long_text_is_what_difflib_says_of_lines_that_are_there_once(
+    edits: tuple[list[str], list[int]], size: int
+) -> None:
+    lines = [f"line {number}" for number in range(size)]
+    changed: list[str] = []
+    kinds = dict(zip(edits[1], edits[0], strict=True))
+    for number, line in enumerate(lines):
+        kind = kinds.get(number)
+        changed += {"edit": ["edited"], "drop": [], "add": ["added", line], None: [line]}[kind]
+    one, other = a_revision(content=Content("\n".join(lines))), a_revision(content=Content("\n".join(changed)))
+    # Where it is looked at in parts, and not replaced whole.
+    assume((max(kinds, default=0) - min(kinds, default=0) + 9) ** 2 < MOST_COMPARISONS)
+    before, after = ([f"{line}\n" for line in lines_of(revision)] for revision in (one, other))
+    said = difflib.unified_diff(before, after, f"version {one.version}", f"version {other.version}")
+    assert compare(one, other) == "".join(said)
 
 
 def test_a_difference_names_the_versions_and_what_is_around_it() -> None:
@@ -148,3 +184,37 @@ def test_little_of_much_is_compared_all_the_same() -> None:
     one = a_revision(content=Content("\n".join(lines)))
     other = a_revision(content=Content("\n".join([*lines[:9_000], "new", *lines[9_000:]])))
     assert compare(one, other).count("\n") == 2 + 1 + 3 + 1 + 3
+
+
+SHORT = [chr(0x400 + number % 110) for number in range(99_000)]
+
+
+@pytest.mark.parametrize("at", [[0], [49_500], [98_999], [10, 300], [0, 98_999], range(40_000, 41_000)])
+def test_what_the_longest_text_begins_and_ends_with_takes_no_comparing(at: list[int]) -> None:
+    lines = list(SHORT)
+    for number in at:
+        lines[number] = "?"
+    one, other = (a_revision(content=Content("\n".join(each))) for each in (SHORT, lines))
+    begun = time.process_time()
+    difference = compare(one, other)
+    # A tenth of a second; looking at all lines took ten.
+    assert time.process_time() - begun < 2
+    assert patched(lines_of(one), difference) == lines_of(other)
+
+
+def test_whoever_compares_is_asked_whether_to_go_on() -> None:
+    class Enough(Exception):
+        pass
+
+    asked = 0
+
+    def check() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise Enough
+
+    one = a_revision(content=Content("\n".join(f"{number}\nx" for number in range(40))))
+    other = a_revision(content=Content("\n".join(f"{-number}\nx" for number in range(40))))
+    with pytest.raises(Enough):
+        compare(one, other, check=check)

@@ -1,5 +1,7 @@
 """The rules of tags."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,3 +77,18 @@ def test_there_are_twenty_tags_at_most() -> None:
 def test_a_tag_that_comes_twice_is_named() -> None:
     with pytest.raises(Invalid, match="'LOOMS' comes twice"):
         Tags(["looms", "engines", "LOOMS"])
+
+
+def test_tags_are_counted_before_they_are_made() -> None:
+    """Of a million words, all but the first few are never looked at."""
+    looked_at = 0
+
+    def words() -> Iterator[str]:
+        nonlocal looked_at
+        while looked_at < 1_000_000:
+            looked_at += 1
+            yield ""
+
+    with pytest.raises(Invalid, match="Must be at most 20 tags"):
+        Tags(words())
+    assert looked_at <= Tags.MAX + 2

@@ -289,6 +289,16 @@ class Markdown(Protocol):
         """
 
 
+class Comparer(Protocol):
+    """Compares revisions."""
+
+    async def compare(self, before: Revision, after: Revision) -> str:
+        """What `domain.revisions.compare` says of them.
+
+        Off the event loop. Raises `TooHardToCompare` where it takes too long, and `Unavailable` where too many wait.
+        """
+
+
 Transliterate = Callable[[str], str]
 """ASCII that reads as the text does, as far as there is such a thing."""
 

@@ -338,11 +338,15 @@ class ArticleQueries(Protocol):
         order: Order = NEWEST_FIRST,
         include: Collection[Include] = (),
         count: bool = False,
+        highlights: bool = True,
     ) -> ArticlePage:
         """At most `limit` (1 or more) of the articles that the viewer may read, in order.
 
         They are the first after `skip` (0 or more), or the first that come after a place, or the last that come
         before one; there are `more` in that direction. With `count`, the page says how many there are in all.
+
+        What a search finds has its `highlight`, unless there are to be no `highlights`: they take longer than all the
+        rest. Of long articles on a long page, one may show the beginning and not where the words are.
         """
 
     async def tags(self, *, viewer: int | None, skip: int, limit: int) -> Sequence[TagView]:

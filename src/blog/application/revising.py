@@ -3,11 +3,11 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from blog.application.ports import Clock, Markdown, Transaction, TransactionFactory
+from blog.application.ports import Clock, Comparer, Markdown, Transaction, TransactionFactory
 from blog.application.publishing import new_edition, saved
 from blog.application.queries import ArticleView
 from blog.domain.articles import Note, Stamp
-from blog.domain.revisions import Change, Revision, compare
+from blog.domain.revisions import Change, Revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,7 @@ class Revising:
 
     transaction: TransactionFactory
     markdown: Markdown
+    comparer: Comparer
     now: Clock
     edition: Callable[[], str] = new_edition
 
@@ -32,14 +33,14 @@ class Revising:
             return await tx.articles.revision(article, version)
 
     async def compare(self, *, actor: int, article: int, version: int, against: int) -> str:
-        """What changed from `against` to `version`, as a unified diff. Raises `RevisionNotFound`."""
+        """What changed from `against` to `version`, as a unified diff.
+
+        Raises `RevisionNotFound`, and `TooHardToCompare` where it takes too long.
+        """
         async with self.transaction() as tx:
             await self._check(tx, actor, article)
             before, after = await tx.articles.revision(article, against), await tx.articles.revision(article, version)
-        # Here, because it takes as long to import as all the rest, and whoever compares has it already.
-        import asyncio
-
-        return await asyncio.to_thread(compare, before, after)
+        return await self.comparer.compare(before, after)
 
     async def restore(
         self, *, actor: int, article: int, version: int, expected: Collection[str] | None = None

@@ -84,7 +84,13 @@ async def _page(
     container: Container, viewer: int | None, wanted: ArticleFilter, order: Order, limit: int, skip: int
 ) -> ArticlePage:
     page: ArticlePage = await container.article_queries().page(
-        viewer=viewer, limit=limit, skip=skip, filter=wanted, order=order, include=frozenset({Include.AUTHOR})
+        viewer=viewer,
+        limit=limit,
+        skip=skip,
+        filter=wanted,
+        order=order,
+        include=frozenset({Include.AUTHOR}),
+        highlights=False,
     )
     return page
 

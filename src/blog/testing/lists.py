@@ -238,6 +238,8 @@ class StoredSearch:
             shown = page.articles[0].highlight
             assert shown is not None
             assert "<b>" not in shown
+            page = await storage.articles.page(viewer=None, limit=9, filter=wanted, order=order, highlights=False)
+            assert [(view.id, view.highlight) for view in page.articles] == [(article.id, None)]
         assert (await storage.articles.get(article.id, viewer=None)).highlight is None
 
 

@@ -26,7 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from blog.adapters.database.engine import Database, Row
-from blog.adapters.database.searching import HIGHLIGHT, NEARNESS, SIMILAR, SPARSE, by_date, by_relevance
+from blog.adapters.database.searching import NEARNESS, SIMILAR, SPARSE, by_date, by_relevance, with_highlights
+from blog.adapters.database.shares import shares_of
 from blog.adapters.database.tables import (
     PUBLIC,
     SLUG,
@@ -131,8 +132,28 @@ def several(
     skips: bool = False,
     rounds: int = 1,
     similar: bool = False,
+    highlights: bool = False,
 ) -> tuple[Select[Any], Select[Any]]:
-    """The statement that reads a page, and the one that counts of how many it is."""
+    """The statement that reads a page, and the one that counts of how many it is.
+
+    With `highlights`, all but the last row that the `limit` allows has one.
+    """
+    if highlights:
+        page, counting = several(
+            known=known,
+            filters=filters,
+            status=status,
+            order=order,
+            include=include,
+            beyond=beyond,
+            limit=limit,
+            skips=skips,
+            rounds=rounds,
+            similar=similar,
+        )
+        shown = [column.name for column in page.selected_columns]
+        page = page.add_columns(articles.c.content_html.label("highlight_of"))
+        return with_highlights(page, shown, limit=limit - 1), counting
     conditions = [FILTERS[name] for name in sorted(filters & FILTERS.keys())]
     if status:
         # To nobody in particular, nothing is one's own.
@@ -147,8 +168,6 @@ def several(
         hidden = hidden.where(_OWN, not_(PUBLIC), *conditions, *rare.values(), *been_out)
         counting = select(counting.scalar_subquery() + hidden.scalar_subquery())
     statement, readable = _columns(include), VISIBLE if known else PUBLIC
-    if "words" in filters:
-        statement = statement.add_columns(HIGHLIGHT)
     if order.by is Sort.RELEVANCE and not similar:
         del rare["words"]
         found = by_relevance(readable, *conditions, *rare.values(), rounds=rounds, limit=limit, skips=skips)
@@ -249,6 +268,7 @@ class DatabaseArticleQueries:
     def __init__(self, database: Database, now: Clock) -> None:
         self._database, self._now = database, now
         self._look_up = Together(database.read)
+        self._searches, self._pages = shares_of(database.size)
 
     async def get(self, which: int | Slug, *, viewer: int | None, include: Collection[Include] = ()) -> ArticleView:
         at, by_slug = self._now(), isinstance(which, Slug)
@@ -276,6 +296,7 @@ class DatabaseArticleQueries:
         order: Order = NEWEST_FIRST,
         include: Collection[Include] = (),
         count: bool = False,
+        highlights: bool = True,
     ) -> ArticlePage:
         at, place = self._now(), after or before
         wanted = {name: value for name in (*FILTERS, *SPARSE) if (value := getattr(filter, name)) not in (None, ())}
@@ -286,34 +307,37 @@ class DatabaseArticleQueries:
             given["tags"] = [tag.key for tag in filter.tags]
         if place:
             given |= {"moment": place.moment, "id": place.id}
+        highlights = highlights and filter.words is not None
         # Of what is ranked, so many stand in rounds before that of the page, and so many before it in its own.
         into = skip % RANKED
         given |= {"skip": skip, "passed": skip - into, "into": into}
         rounds = 1 + (into + limit) // RANKED if order.by is Sort.RELEVANCE else 1
         rows: Sequence[Row] = ()
-        for similar in (False, True):
-            statement, counting = several(
-                known=viewer is not None,
-                filters=frozenset(wanted),
-                status=filter.status,
-                order=order,
-                include=frozenset(include),
-                beyond="after" if after else "before" if before else None,
-                # One row past the page tells whether there is another.
-                limit=limit + 1,
-                skips=skip > 0,
-                rounds=rounds,
-                similar=similar,
-            )
-            rows = await self._database.read(statement, given)
-            if rows or not filter.words:
-                break
-            # Beyond the last that has the words there is none that is spelled nearly so.
-            if (skip or place) and (await self._database.read(counting, given))[0][0]:
-                break
-        included = (*include, *(["highlight"] if filter.words else []))
+        async with self._searches if filter.words else self._pages:
+            for similar in (False, True):
+                statement, counting = several(
+                    known=viewer is not None,
+                    filters=frozenset(wanted),
+                    status=filter.status,
+                    order=order,
+                    include=frozenset(include),
+                    beyond="after" if after else "before" if before else None,
+                    # One row past the page tells whether there is another.
+                    limit=limit + 1,
+                    skips=skip > 0,
+                    rounds=rounds,
+                    similar=similar,
+                    highlights=highlights,
+                )
+                rows = await self._database.read(statement, given)
+                if rows or not filter.words:
+                    break
+                # Beyond the last that has the words there is none that is spelled nearly so.
+                if (skip or place) and (await self._database.read(counting, given))[0][0]:
+                    break
+            total = (await self._database.read(counting, given))[0][0] if count else None
+        included = (*include, *(["highlight"] if highlights else []))
         views = [view_of(row, viewer, at, included) for row in rows[:limit]]
-        total = (await self._database.read(counting, given))[0][0] if count else None
         return ArticlePage(
             articles=views if after or not before else views[::-1], more=len(rows) > limit, total=total
         )
@@ -321,15 +345,19 @@ class DatabaseArticleQueries:
     async def tags(self, *, viewer: int | None, skip: int, limit: int) -> Sequence[TagView]:
         statement = PUBLIC_TAGS if viewer is None else VISIBLE_TAGS
         given = {"viewer": viewer, "at": self._now(), "skip": skip, "limit": limit}
-        return [TagView(**row) for row in await self._database.read(statement, given)]
+        return [TagView(**row) for row in await self._read_many(statement, given)]
 
     async def parts(self, *, size: int) -> Sequence[int]:
-        rows = await self._database.read(PARTS, {"at": self._now(), "size": size})
+        rows = await self._read_many(PARTS, {"at": self._now(), "size": size})
         return [row.number for row in rows]
 
     async def addresses(self, *, part: int, size: int) -> Sequence[AddressView]:
         given = {"at": self._now(), "first": part * size, "last": part * size + size - 1}
-        return [AddressView(**row) for row in await self._database.read(ADDRESSES, given)]
+        return [AddressView(**row) for row in await self._read_many(ADDRESSES, given)]
+
+    async def _read_many(self, statement: Select[Any], given: dict[str, Any]) -> Sequence[Row]:
+        async with self._pages:
+            return await self._database.read(statement, given)
 
     async def previewed(self, preview_id: int) -> ArticleView:
         at = self._now()

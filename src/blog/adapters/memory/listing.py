@@ -45,6 +45,7 @@ def page_of(
     order: Order,
     include: Collection[Include],
     count: bool,
+    highlights: bool = True,
 ) -> ArticlePage:
     """What `ArticleQueries.page` promises, of articles that the viewer may read at a moment, and their authors."""
     sign = 1 if order.ascending else -1
@@ -72,7 +73,9 @@ def page_of(
         there = places[skip:]
     shown = there[-limit:] if before and not after else there[:limit]
     return ArticlePage(
-        articles=[view_of(found[key], users, viewer, at, include, filter.words) for key in shown],
+        articles=[
+            view_of(found[key], users, viewer, at, include, filter.words if highlights else None) for key in shown
+        ],
         more=len(there) > limit,
         total=len(places) if count else None,
     )

@@ -70,6 +70,7 @@ class MemoryArticleQueries:
         order: Order = NEWEST_FIRST,
         include: Collection[Include] = (),
         count: bool = False,
+        highlights: bool = True,
     ) -> ArticlePage:
         at = self._now()
         return page_of(
@@ -85,6 +86,7 @@ class MemoryArticleQueries:
             order=order,
             include=include,
             count=count,
+            highlights=highlights,
         )
 
     async def tags(self, *, viewer: int | None, skip: int, limit: int) -> Sequence[TagView]:

@@ -8,9 +8,11 @@ import asyncio
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from enum import Enum
 from functools import cache
+from itertools import islice
 from typing import Any, Literal, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
 
@@ -23,11 +25,23 @@ from blog.application.ports import RequestKey
 from blog.application.queries import AccountView
 from blog.domain.tags import Tags
 from blog.domain.users import InvalidToken
-from blog.entrypoints.http.contract import JSON, Body, Contract, MediaType, Query
-from blog.entrypoints.http.problems import FieldError, InvalidRequest, NotSignedIn
+from blog.entrypoints.http.contract import FORM, Body, Contract, MediaType, Query
+from blog.entrypoints.http.problems import MAX_ERRORS, FieldError, InvalidRequest, NotSignedIn, TooLarge
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes."""
+
+MAX_FORM = 16 * 1024
+"""Bytes of a form, or of a query: to read one takes a hundred times as long as to read as much JSON."""
+
+MAX_AUTHORIZATION = 8 * 1024
+"""Bytes of the header that a token comes in, of which the blog's own take some hundred."""
+
+MAX_TAGS = 8 * 1024
+"""Bytes of a list of entity tags."""
+
+MAX_TOKENS = 20_000
+"""Parts of a JSON text that are looked at for the names of fields which should not be there."""
 
 BODY_SECONDS = 60.0
 """How long a body may take to arrive."""
@@ -40,6 +54,17 @@ KEY = r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255})'
 
 GUARDED = frozenset({"PATCH", "DELETE"})
 """The methods that may be made to name a version."""
+
+# Of JSON that is known to be valid: a member up to its value, and what values are made of. Possessive: nothing is
+# looked at twice.
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+MEMBER = re.compile(rb"[\s,{]*+(" + _STRING + rb")\s*+:")
+TOKEN = re.compile(_STRING + rb'|[\[\]{}]|[^\s,:"\[\]{}]++')
+
+LONG_LIST = 4096
+"""Bytes of a list from which on what it holds is counted before it is built."""
+
+FORM_TOO_LARGE = f"The form is too large: send at most {MAX_FORM // 1024} KiB."
 
 NO_IF_MATCH = "Say which version this is for: send its ETag as If-Match, or * for any."
 
@@ -59,6 +84,8 @@ class Admission:
         if terms.signed_in and scope["user"] is None:
             raise NotSignedIn
         errors: list[FieldError] = []
+        if len(scope["query_string"]) > MAX_FORM:
+            raise ClientException(f"The query is too long: send at most {MAX_FORM // 1024} KiB.")
         if terms.query or scope["query_string"]:
             scope["state"]["parameters"] = _read_query(scope["query_string"], terms.query or Query, errors)
         if terms.body:
@@ -82,6 +109,8 @@ class Admission:
                 raise HTTPException(status_code=428, detail=NO_IF_MATCH)
             return None
         tags = ", ".join(given).strip()
+        if len(tags) > MAX_TAGS:
+            raise ClientException(f"If-Match is too long: send at most {MAX_TAGS // 1024} KiB of entity tags.")
         if tags == "*":
             return None
         # A list may have nothing between two commas (section 5.6.1.2).
@@ -93,6 +122,8 @@ class Admission:
         authorization = dict(connection.scope["headers"]).get(b"authorization")
         if authorization is None:
             return None
+        if len(authorization) > MAX_AUTHORIZATION:
+            raise InvalidToken
         scheme, _, token = authorization.decode("latin-1").partition(" ")
         if scheme.lower() == "basic" and terms.client_may_authenticate:
             return None
@@ -174,28 +205,116 @@ async def _read_body(
     connection: Request[Any, Any, Any], model: type[Body], media_type: MediaType, errors: list[FieldError]
 ) -> Body | None:
     _check_media_type(connection, media_type)
+    unknown = "Is not a field of this request."
+    if media_type == FORM:
+        form = _read_pairs(await _raw_form(connection), errors, _pointer)
+        return _convert(model, form, strict=False, place=_pointer, unknown=unknown, errors=errors)
     raw = await _raw_body(connection)
     try:
-        given = msgspec.json.decode(raw) if media_type == JSON else _read_pairs(raw, errors, _pointer)
+        given = _read_object(raw, model)
     except UnicodeDecodeError:
         raise ClientException("The body is not UTF-8.") from None
     except RecursionError:
         raise ClientException("The body is nested too deep.") from None
     except msgspec.DecodeError as error:
         raise ClientException(f"The body is not JSON: {error}.") from None
-    if not isinstance(given, dict):
+    if given is None:
         errors.append(FieldError(pointer="#", detail="Must be an object."))
         return None
-    strict = media_type == JSON
-    return _convert(
-        model, given, strict=strict, place=_pointer, unknown="Is not a field of this request.", errors=errors
+    return _convert(model, given, strict=True, place=_pointer, unknown=unknown, errors=errors)
+
+
+def _read_object(raw: bytes, model: type[Body]) -> dict[str, Any] | None:
+    """The fields of a JSON object, or None where it is something else. Raises `msgspec.DecodeError`.
+
+    What the model does not name is not built, however much it is: of such fields there are the names, and no more of
+    them than a problem shows. What it does name is built once it is known not to be many.
+    """
+    exact, loose = _envelopes(model)
+    unknown: list[str] = []
+    try:
+        envelope = exact.decode(raw)
+    except msgspec.ValidationError as error:
+        try:
+            envelope = loose.decode(raw)
+        except msgspec.ValidationError:
+            msgspec.json.decode(raw, type=msgspec.Raw)  # Which may not be JSON at all.
+            return None
+        first = str(error).partition("`")[2].rpartition("`")[0]
+        names = {this.encode_name for this in _fields(model)}
+        others = (name for name in _names(raw) if name not in names)
+        unknown = [first, *islice(dict.fromkeys(islice(others, 2 * MAX_ERRORS)), MAX_ERRORS + 1)]
+    given: dict[str, Any] = dict.fromkeys(unknown)
+    for this in _fields(model):
+        if (value := getattr(envelope, this.name)) is not msgspec.UNSET:
+            given[this.encode_name] = _build(value, this.type)
+    return given
+
+
+def _build(value: msgspec.Raw, kind: Any) -> Any:  # noqa: ANN401
+    """The value of a field that is no object, and a list for tags alone; what cannot be right is not built."""
+    view = memoryview(value)
+    if view[0] == ord("{"):
+        return {}
+    if view[0] == ord("["):
+        if Tags not in (kind, *get_args(kind)):
+            return []
+        # No tag has a comma in it.
+        if len(view) > LONG_LIST and bytes(view).count(b",") >= Tags.MAX:
+            return [""] * (Tags.MAX + 1)
+    return msgspec.json.decode(value)
+
+
+@cache
+def _envelopes(model: type[Body]) -> tuple[msgspec.json.Decoder[Any], msgspec.json.Decoder[Any]]:
+    """What reads the fields of a model without building their values: one that takes no others, and one that does."""
+    fields: list[Any] = [(this.name, msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for this in _fields(model)]
+    rename = {this.name: this.encode_name for this in _fields(model)}
+    exact, loose = (
+        msgspec.defstruct(model.__name__, fields, rename=rename, forbid_unknown_fields=forbidding, kw_only=True)
+        for forbidding in (True, False)
     )
+    return msgspec.json.Decoder(exact), msgspec.json.Decoder(loose)
+
+
+def _names(raw: bytes) -> Iterator[str]:
+    """The names of the members of an object, as far as they are found soon. The object must be valid JSON."""
+    at, budget = 0, MAX_TOKENS
+    while member := MEMBER.match(raw, at):
+        yield msgspec.json.decode(member[1], type=str)
+        depth = 0
+        for token in TOKEN.finditer(raw, member.end()):
+            budget -= 1
+            if not budget:
+                return
+            depth += (token[0] in (b"[", b"{")) - (token[0] in (b"]", b"}"))
+            if depth == 0:
+                at = token.end()
+                break
 
 
 async def _raw_body(request: Request[Any, Any, Any]) -> bytes:
+    async with _in_time():
+        return await request.body()
+
+
+async def _raw_form(request: Request[Any, Any, Any]) -> bytes:
+    """A body that is short. Raises `TooLarge` as soon as it is not."""
+    form = b""
+    async with _in_time():
+        async for piece in request.stream():
+            form += piece
+            if len(form) > MAX_FORM:
+                raise TooLarge(detail=FORM_TOO_LARGE)
+    return form
+
+
+@asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    """A body arrives in here, or not in time."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            return await request.body()
+            yield
     except TimeoutError:
         raise HTTPException(
             status_code=408, detail="The body did not arrive in time.", headers={"Connection": "close"}

@@ -40,6 +40,7 @@ from blog.entrypoints.http.contract import OPEN, Contract
 from blog.entrypoints.http.delivery import Budget, bounded
 from blog.entrypoints.http.edge import ASGIApp, edge
 from blog.entrypoints.http.forwarded import client_of
+from blog.entrypoints.http.limits import PageLimits
 from blog.entrypoints.http.problems import allowed
 from blog.entrypoints.http.problems import handlers as exception_handlers
 from blog.entrypoints.http.replies import once
@@ -101,7 +102,7 @@ Parts = Mapping[str, Callable[[Request[Any, Any, Any]], Any]]
 def build(container: Container) -> ASGIApp:
     """The blog over HTTP, as an ASGI application."""
     settings = container.settings()
-    turns, budget = articles.Turns(), Budget()
+    limits, budget = PageLimits(), Budget()
     site = Site(name=settings.app_name, url=settings.site_url, authority=settings.authority)
     handlers = [
         *(ROUTES if settings.registration == "open" else CLOSED_ROUTES),
@@ -132,12 +133,12 @@ def build(container: Container) -> ASGIApp:
                 admission.request_key,
             )
         },
+        "budget": lambda _: budget,
         "client": lambda request: client_of(request.scope),
+        "limits": lambda _: limits,
         "once": lambda request: once(admission.request_key(request), container.remembering(), site),
         "request": lambda request: request,
         "site": lambda _: site,
-        "turns": lambda _: turns,
-        "budget": lambda _: budget,
     }
     return edge(
         represent(

@@ -1,6 +1,5 @@
 """Articles."""
 
-import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,13 +28,14 @@ from blog.domain.articles import (
     WebAddress,
     check_publication,
 )
-from blog.domain.errors import Invalid, Unavailable
+from blog.domain.errors import Invalid
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
 from blog.entrypoints.formats import atom
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.contract import JSON, Body, Contract, Path
 from blog.entrypoints.http.delivery import LARGE, Budget
+from blog.entrypoints.http.limits import PageLimits, encode_page
 from blog.entrypoints.http.listing import (
     ArticleReply,
     Listing,
@@ -134,23 +134,6 @@ def article_number_or_slug(article_id: str) -> int | Slug:
         raise ArticleNotFound from None
 
 
-class Turns:
-    """Takes turns at reading and encoding a page, which may take a hundred megabytes, so that memory has a bound."""
-
-    def __init__(self, *, at_once: int = 2, patience: float = 10) -> None:
-        self._turns, self._patience = asyncio.Semaphore(at_once), patience
-
-    async def __aenter__(self) -> None:
-        try:
-            async with asyncio.timeout(self._patience):
-                await self._turns.acquire()
-        except TimeoutError:
-            raise Unavailable from None
-
-    async def __aexit__(self, *_: object) -> None:
-        self._turns.release()
-
-
 def length(article: ArticleView, selection: Selection) -> int:
     """About how many bytes an article takes as JSON, which are more where its letters are not of ASCII."""
     whole = selection.fields is msgspec.UNSET or "content" in selection.fields
@@ -200,8 +183,8 @@ async def list_articles(
     parameters: Listing,
     viewer: int | None,
     article_queries: ArticleQueries,
-    turns: Turns,
     budget: Budget,
+    limits: PageLimits,
     site: Site,
     request: Request[Any, Any, Any],
 ) -> Answer:
@@ -213,7 +196,7 @@ async def list_articles(
     last is as cheap as the first. They may be shorter than `limit` where articles are long: follow `Link`.
     """
     cursor = parameters.place
-    async with turns:
+    async with limits.lists if parameters.q is msgspec.UNSET else limits.searches:
         page = await article_queries.page(
             viewer=viewer,
             limit=parameters.limit,
@@ -228,7 +211,8 @@ async def list_articles(
         if cursor is not None:
             page = shortened(page, parameters, backwards=cursor.before is not None)
         budget.check(sum(length(article, parameters) for article in page.articles))
-        content = msgspec.json.encode([parameters.shown(article) for article in page.articles])
+        shown = [parameters.shown(article) for article in page.articles]
+        content = await encode_page(page.articles, shown, limits.large)
     if cursor is None:
         headers = links(request, site, skip=parameters.skip, limit=parameters.limit, more=page.more)
     else:

@@ -16,9 +16,9 @@ from blog.domain.tags import Tag, TagNotFound
 from blog.domain.users import Username, UserNotFound
 from blog.entrypoints.formats import atom, jsonfeed, rss
 from blog.entrypoints.formats.feeds import Feed, Site
-from blog.entrypoints.http.articles import Turns
 from blog.entrypoints.http.contract import Contract, Path, Query
 from blog.entrypoints.http.delivery import Budget
+from blog.entrypoints.http.limits import PageLimits
 from blog.entrypoints.http.listing import Cursor, around
 from blog.entrypoints.http.problems import SENTENCES, FieldError, InvalidRequest
 from blog.entrypoints.http.replies import Answer
@@ -89,8 +89,8 @@ def feed_of(
     parameters: FeedPage,
     article_queries: ArticleQueries,
     site: Site,
-    turns: Turns,
     budget: Budget,
+    limits: PageLimits,
 ) -> Any:  # noqa: ANN401 - a `FeedOf`, which Litestar would want to validate
     """Reads feeds as the request wants them."""
     kind = request.scope["path"].rstrip("/").rpartition(".")[2]
@@ -104,7 +104,7 @@ def feed_of(
             return f"{site.url}{path}.{kind}" + (f"?{query}" if query else "")
 
         included = {Include.AUTHOR, *([Include.CONTENT_HTML] if parameters.content == "full" else [])}
-        async with turns:
+        async with limits.feeds:
             # Whoever asks: a feed is for anybody, and its reader may keep it where others see it.
             found = await article_queries.page(
                 viewer=None,

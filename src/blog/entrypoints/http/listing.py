@@ -95,7 +95,8 @@ class Names(tuple[str, ...]):
     ALLOWED: ClassVar[tuple[str, ...]]
 
     def __new__(cls, text: str) -> Self:
-        names = text.split(",")
+        # One more than there can be, or the last two are the same.
+        names = text.split(",", len(cls.ALLOWED))
         for name in names:
             if name not in cls.ALLOWED:
                 raise Invalid(f"Must be some of {', '.join(cls.ALLOWED)}, apart by commas.")
@@ -124,7 +125,7 @@ class TagList(Tags):
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
-        return super().__new__(cls, text.split(","))
+        return super().__new__(cls, text.split(",", cls.MAX))
 
 
 class Timestamp:

@@ -26,12 +26,22 @@ from blog.domain.tags import Tag, Tags
 from blog.domain.text import INVISIBLE
 from blog.domain.text import Line as TextLine
 from blog.domain.users import Email, InvalidToken, NewPassword, Password, Username
-from blog.entrypoints.http.admission import BODY_SECONDS, ENTITY_TAG, GUARDED, KEY, MAX_BODY, NO_IF_MATCH
+from blog.entrypoints.http.admission import (
+    BODY_SECONDS,
+    ENTITY_TAG,
+    FORM_TOO_LARGE,
+    GUARDED,
+    KEY,
+    MAX_BODY,
+    MAX_FORM,
+    NO_IF_MATCH,
+)
 from blog.entrypoints.http.auth import Line
-from blog.entrypoints.http.contract import JSON, OPEN, Body, Contract, Path, Query
+from blog.entrypoints.http.contract import FORM, JSON, OPEN, Body, Contract, Path, Query
 from blog.entrypoints.http.listing import Cursor, Names, Timestamp
 from blog.entrypoints.http.problems import (
     FAULT,
+    MAX_ERRORS,
     MEDIA_TYPE,
     SENTENCES,
     FieldError,
@@ -293,6 +303,9 @@ def _problems(terms: Contract, methods: Collection[str]) -> dict[str, Any]:
     """The problems of a route: what it raises itself, and what everything does that takes what it takes."""
     shared = {400, 401, 422, 500, 503} | ({408, 413, 415} if terms.body else set())
     responses = {status: {"$ref": f"#/components/responses/{_name(status)}"} for status in shared}
+    if terms.body and terms.media_type == FORM:
+        example = {_name(413): describe(413, FORM_TOO_LARGE)}
+        responses[413] = _problem(413, f"The form is larger than {MAX_FORM // 1024} KiB.", example)
     raised: dict[int, list[type[BlogError]]] = {}
     for error in terms.problems:
         raised.setdefault(status_of(error), []).append(error)
@@ -327,7 +340,7 @@ def _shared() -> dict[str, Any]:
             describe(415, f"Send the body as {JSON}, in UTF-8."),
         ),
         422: (
-            "The request breaks this contract; `errors` names everything that is wrong with it.",
+            f"The request breaks this contract; `errors` names what is wrong with it, up to {MAX_ERRORS} errors.",
             describe(422, InvalidRequest.sentence, invalid),
         ),
         428: (

@@ -25,12 +25,17 @@ from blog.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from blog.domain.revisions import TooHardToCompare
 from blog.domain.users import InvalidToken, WeakPassword
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.logs import REQUEST_ID
 
 MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger(__name__)
+
+
+MAX_ERRORS = 100
+"""How many errors a problem names."""
 
 
 class FieldError(msgspec.Struct, kw_only=True):
@@ -56,9 +61,9 @@ class Problem(msgspec.Struct, kw_only=True):
 
 
 class InvalidProblem(Problem, kw_only=True):
-    """Why a request is invalid: everything that is wrong with it."""
+    """Why a request is invalid: everything that is wrong with it, or the first of very many errors."""
 
-    errors: Annotated[list[FieldError], Meta(min_length=1)]
+    errors: Annotated[list[FieldError], Meta(min_length=1, max_length=MAX_ERRORS)]
 
 
 class StaleProblem(Problem, kw_only=True):
@@ -70,13 +75,20 @@ class StaleProblem(Problem, kw_only=True):
 
 
 class InvalidRequest(Invalid):
-    """A request that breaks the contract, with all that is wrong with it."""
+    """A request that breaks the contract, with all that is wrong with it, or the first of very many errors."""
 
     sentence = "The request is invalid."
+    more = f"The request is invalid. These are the first {MAX_ERRORS} errors; there are more."
 
     def __init__(self, errors: list[FieldError]) -> None:
-        super().__init__()
-        self.errors = errors
+        super().__init__(self.more if len(errors) > MAX_ERRORS else None)
+        self.errors = errors[:MAX_ERRORS]
+
+
+class TooLarge(HTTPException):
+    """A body over a limit of its own, which `detail` names."""
+
+    status_code = 413
 
 
 class NotSignedIn(Unauthenticated):
@@ -166,6 +178,8 @@ def refused(_: Request[Any, Any, Any], error: BlogError) -> Response[bytes]:
         errors = [FieldError(pointer="#/content", detail=str(error))]
     elif isinstance(error, WeakPassword):
         errors = [FieldError(pointer="#/password", detail=str(error))]
+    elif isinstance(error, TooHardToCompare):
+        errors = [FieldError(parameter="against", detail=str(error))]
     elif isinstance(error, KeyReused):
         errors = [FieldError(header="Idempotency-Key", detail=str(error))]
     if isinstance(error, Unauthenticated):
@@ -176,7 +190,8 @@ def refused(_: Request[Any, Any, Any], error: BlogError) -> Response[bytes]:
     if isinstance(error, Unavailable):
         # A line and no traceback: in an outage every request comes by here.
         log.warning("%s Cause: %r", error, error.__cause__)
-    return problem(status, InvalidRequest.sentence if errors else str(error), errors=errors, headers=headers)
+    detail = InvalidRequest.sentence if errors and not isinstance(error, InvalidRequest) else str(error)
+    return problem(status, detail, errors=errors, headers=headers)
 
 
 def moved(request: Request[Any, Any, Any], error: ArticleMoved, *, site: Site) -> Response[bytes]:
@@ -196,7 +211,8 @@ def allowed(methods: Iterable[str]) -> str:
 
 def not_understood(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """What HTTP itself refuses: no such route or method, a body that cannot be read."""
-    detail = SENTENCES.get(HTTPStatus(error.status_code), error.detail)
+    own = isinstance(error, TooLarge)
+    detail = error.detail if own else SENTENCES.get(HTTPStatus(error.status_code), error.detail)
     headers = dict(error.headers or {})
     if allow := headers.pop("allow", None):
         headers["Allow"] = allowed(allow.split(", "))

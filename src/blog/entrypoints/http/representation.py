@@ -8,12 +8,13 @@ import gzip
 import re
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import xxhash
 
-from blog.entrypoints.http.admission import ENTITY_TAG
+from blog.entrypoints.http.admission import ENTITY_TAG, MAX_TAGS
 from blog.entrypoints.http.edge import ASGIApp, Message, Receive, Send
 
 if sys.version_info >= (3, 14):
@@ -26,12 +27,42 @@ SMALL = 1000
 """Bytes that are not worth compressing."""
 LARGE = 512 * 1024
 """Bytes that are compressed off the event loop."""
+MAX_ACCEPTED = 1024
+"""Bytes of a list of codings; browsers send thirty. A longer one is not looked at, and what is sent has no coding."""
 CODINGS = ("zstd", "gzip")
 """In the order of preference: zstd makes less of it in a third of the time."""
 CODED = re.compile(rb'-(?:zstd|gzip)"$')
 
 # What a 304 says (RFC 9110, section 15.4.5), and what holds for every reply alike.
 NOT_OF_CONTENT = re.compile(rb"(?!content-|last-modified).*")
+
+
+class Compressor:
+    """Compresses large bodies in `threads` threads of its own; `waiting` more may wait for one."""
+
+    def __init__(self, *, threads: int = 2, waiting: int = 1) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="compressing")
+        self._most, self._taken = threads + waiting, 0
+
+    def takes(self, body: bytes) -> bool:
+        """Whether this one would be compressed soon."""
+        return len(body) < LARGE or self._taken < self._most
+
+    async def compress(self, coding: str, body: bytes) -> bytes:
+        """The body in a coding."""
+        if len(body) < LARGE:
+            return _compress(coding, body)
+        self._taken += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, _compress, coding, body)
+        finally:
+            self._taken -= 1
+
+
+def _compress(coding: str, body: bytes) -> bytes:
+    if coding == "gzip":
+        return gzip.compress(body, 4, mtime=0)
+    return zstd.compress(body, 3)
 
 
 def represent(app: ASGIApp) -> ASGIApp:
@@ -44,6 +75,7 @@ def represent(app: ASGIApp) -> ASGIApp:
       what is public may be hidden the next moment.
     - What is told in confidence (`no-store`) is neither: lengths tell of it.
     """
+    compressor = Compressor()
 
     async def wrapped(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET":
@@ -59,7 +91,7 @@ def represent(app: ASGIApp) -> ASGIApp:
             begun, start = start, None
             if begun:
                 if not message.get("more_body"):
-                    body = await _finish(dict(scope["headers"]), begun, message.get("body", b""))
+                    body = await _finish(dict(scope["headers"]), begun, message.get("body", b""), compressor)
                     message = {"type": "http.response.body", "body": body, "more_body": False}
                 await send(begun)
             await send(message)
@@ -69,7 +101,7 @@ def represent(app: ASGIApp) -> ASGIApp:
     return wrapped
 
 
-async def _finish(request: Mapping[bytes, bytes], start: Message, body: bytes) -> bytes:
+async def _finish(request: Mapping[bytes, bytes], start: Message, body: bytes, compressor: Compressor) -> bytes:
     """Give the reply its headers, and answer the body that it has then."""
     headers = dict(start["headers"])
     known = b"authorization" in request
@@ -80,8 +112,9 @@ async def _finish(request: Mapping[bytes, bytes], start: Message, body: bytes) -
             start["status"], body = 304, b""
             headers[b"etag"] = known_as
             headers = {name: value for name, value in headers.items() if NOT_OF_CONTENT.fullmatch(name)}
-        elif coding := _coding(request, headers, body):
-            body = await _compress(coding, body)
+        # Without a coding a reply is larger, but there. To wait for one would keep the whole reply in memory.
+        elif (coding := _coding(request, headers, body)) and compressor.takes(body):
+            body = await compressor.compress(coding, body)
             headers[b"content-encoding"] = coding.encode()
             headers[b"content-length"] = str(len(body)).encode()
             headers[b"etag"] = etag[:-1] + f'-{coding}"'.encode()
@@ -93,6 +126,9 @@ def _known_as(request: Mapping[bytes, bytes], etag: bytes, last_modified: bytes 
     """The entity tag of this representation, in whatever coding, that the client has already."""
     given = request.get(b"if-none-match")
     if given is not None:
+        # To send again what a client has is never wrong.
+        if len(given) > MAX_TAGS:
+            return None
         # Weak comparison (section 13.1.2), by which a coding makes no difference either.
         tags = [tag.encode("latin-1").removeprefix(b"W/") for tag in re.findall(ENTITY_TAG, given.decode("latin-1"))]
         plain = {CODED.sub(b'"', tag): tag for tag in tags}
@@ -112,6 +148,7 @@ def _coding(request: Mapping[bytes, bytes], headers: Mapping[bytes, bytes], body
     accepted = request.get(b"accept-encoding")
     if (
         accepted is None
+        or len(accepted) > MAX_ACCEPTED
         or len(body) < SMALL
         or b"content-encoding" in headers
         or not COMPRESSIBLE.match(headers.get(b"content-type", b""))
@@ -126,12 +163,3 @@ def _coding(request: Mapping[bytes, bytes], headers: Mapping[bytes, bytes], body
     best = max(CODINGS, key=lambda coding: weights.get(coding, other))
     weight_of_best = weights.get(best, other)
     return best if weight_of_best > 0 and weight_of_best >= weights.get("identity", 0.0) else None
-
-
-async def _compress(coding: str, body: bytes) -> bytes:
-    def compress() -> bytes:
-        if coding == "gzip":
-            return gzip.compress(body, 4, mtime=0)
-        return zstd.compress(body, 3)
-
-    return compress() if len(body) < LARGE else await asyncio.to_thread(compress)

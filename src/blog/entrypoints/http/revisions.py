@@ -142,7 +142,11 @@ async def compare_revisions(
     actor: int,
     revising: Revising,
 ) -> Comparison:
-    """What a version of an article of yours changed against another."""
+    """What a version of an article of yours changed against another.
+
+    Where the versions differ in very many lines, all lines of the one are replaced by all lines of the other. What
+    still takes too long to compare is refused (422).
+    """
     diff = await revising.compare(actor=actor, article=article, version=number, against=parameters.against)
     return Comparison(version=number, against=parameters.against, diff=diff)
 

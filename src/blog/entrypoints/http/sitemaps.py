@@ -10,8 +10,8 @@ from blog.application.queries import ArticleQueries
 from blog.domain.articles import ArticleNotFound
 from blog.entrypoints.formats import sitemaps
 from blog.entrypoints.formats.feeds import Site
-from blog.entrypoints.http.articles import Turns
 from blog.entrypoints.http.contract import Contract, Query
+from blog.entrypoints.http.limits import PageLimits
 from blog.entrypoints.http.replies import Answer
 
 URLS = 50_000
@@ -37,14 +37,14 @@ async def show_sitemap(
     parameters: SitemapPage,
     article_queries: ArticleQueries,
     site: Site,
-    turns: Turns,
+    limits: PageLimits,
 ) -> Answer:
     """Where all articles are that anybody may read.
 
     It is an index of parts where there are too many for one. Nothing is found where there is no article: a sitemap
     holds one at least.
     """
-    async with turns:
+    async with limits.sitemaps:
         if parameters.part is msgspec.UNSET:
             parts = await article_queries.parts(size=URLS)
             if len(parts) > 1:

@@ -7,6 +7,7 @@ from litestar import get
 
 from blog.application.queries import ArticleQueries, TagView
 from blog.entrypoints.http.contract import JSON, Contract, Query
+from blog.entrypoints.http.limits import PageLimits
 from blog.entrypoints.http.replies import Answer
 
 
@@ -22,7 +23,10 @@ async def list_tags(
     parameters: TagPage,
     viewer: int | None,
     article_queries: ArticleQueries,
+    limits: PageLimits,
 ) -> Answer:
     """The tags of the articles that you may read, the most frequent first."""
-    tags = await article_queries.tags(viewer=viewer, skip=parameters.skip, limit=parameters.limit)
+    # However few are shown, all articles are counted.
+    async with limits.tags:
+        tags = await article_queries.tags(viewer=viewer, skip=parameters.skip, limit=parameters.limit)
     return Answer(msgspec.json.encode(tags), media_type=JSON)

@@ -1,0 +1,63 @@
+"""How many pages of each kind are made at a time, so that none of them keeps the others waiting."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from blog.application.queries import ArticleView
+from blog.domain.errors import Unavailable
+
+LARGE_PAGE = 500_000
+"""Characters of content from which on a page is encoded in pieces, with others in between."""
+
+
+class PageLimiter:
+    """Limits how many pages are read and encoded at a time: one may take a hundred megabytes, and seconds.
+
+    `pages` is what they are called where one has to wait longer than `patience` (seconds), and is refused.
+    """
+
+    def __init__(self, pages: str = "pages", *, at_once: int = 2, patience: float = 10) -> None:
+        self._free, self._patience = asyncio.Semaphore(at_once), patience
+        self._sentence = f"Too many {pages} are being made at the moment. Try again shortly."
+
+    async def __aenter__(self) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._free.acquire()
+        except TimeoutError:
+            raise Unavailable(self._sentence) from None
+
+    async def __aexit__(self, *_: object) -> None:
+        self._free.release()
+
+
+@dataclass(frozen=True, slots=True)
+class PageLimits:
+    """A limiter for each kind of page that takes long. A single article has none, and neither has readiness.
+
+    Together they read seven pages at a time, one for each connection that a pool of ten has for pages.
+    """
+
+    lists: PageLimiter = field(default_factory=lambda: PageLimiter("lists"))
+    searches: PageLimiter = field(default_factory=lambda: PageLimiter("searches"))
+    feeds: PageLimiter = field(default_factory=lambda: PageLimiter("feeds", at_once=1))
+    sitemaps: PageLimiter = field(default_factory=lambda: PageLimiter("sitemaps", at_once=1))
+    large: PageLimiter = field(default_factory=lambda: PageLimiter("large pages", at_once=1))
+    """Those of lists and searches that take much memory, once more while they are encoded."""
+    tags: PageLimiter = field(default_factory=lambda: PageLimiter("lists of tags", at_once=1))
+
+
+async def encode_page(articles: Sequence[ArticleView], shown: Sequence[Any], large: PageLimiter) -> bytes:
+    """What is shown of some articles, as JSON. A large page is not encoded in one go: that holds up everybody."""
+    if sum(len(article.content) + len(article.content_html or "") for article in articles) < LARGE_PAGE:
+        return msgspec.json.encode(shown)
+    async with large:
+        pieces: list[bytes] = []
+        for each in shown:
+            pieces.append(msgspec.json.encode(each))
+            await asyncio.sleep(0)
+        return b"[" + b",".join(pieces) + b"]"

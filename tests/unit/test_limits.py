@@ -1,0 +1,135 @@
+"""Pages are made a few at a time, and each kind for itself."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import fields
+from threading import Event
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from blog.application.queries import ArticlePage, ArticleView
+from blog.container import Container
+from blog.domain.errors import Unavailable
+from blog.entrypoints.http import representation
+from blog.entrypoints.http.app import build
+from blog.entrypoints.http.limits import LARGE_PAGE, PageLimiter, PageLimits, encode_page
+from blog.entrypoints.http.representation import LARGE, Compressor
+from tests.builders import NOON, an_article
+
+
+async def test_no_more_than_a_few_are_made_at_once() -> None:
+    limiter, at_work, most = PageLimiter(at_once=2), 0, 0
+
+    async def work() -> None:
+        nonlocal at_work, most
+        async with limiter:
+            at_work += 1
+            most = max(most, at_work)
+            await asyncio.sleep(0)
+            at_work -= 1
+
+    await asyncio.gather(*(work() for _ in range(9)))
+    assert (at_work, most) == (0, 2)
+
+
+async def test_who_waits_too_long_is_told_what_for_and_to_come_again() -> None:
+    limiter = PageLimiter("feeds", at_once=1, patience=0.01)
+    async with limiter:
+        with pytest.raises(Unavailable, match="Too many feeds are being made"):
+            async with limiter:
+                pass
+    async with limiter:
+        pass
+
+
+KINDS = {
+    "lists": ["/articles", "/articles?author=ada", "/articles?cursor="],
+    "searches": ["/articles?q=engine"],
+    "feeds": ["/feed.atom", "/tags/a/feed.json"],
+    "sitemaps": ["/sitemap.xml"],
+    "tags": ["/tags"],
+}
+
+
+class Endless:
+    """Reads pages of some kinds without an end, and others at once."""
+
+    def __init__(self, reading: Any, kind: str) -> None:
+        self._reading, self._kind = reading, kind
+
+    def __getattr__(self, name: str) -> Any:
+        async def read(*given: Any, **wanted: Any) -> Any:
+            kind = {"tags": "tags", "parts": "sitemaps", "addresses": "sitemaps"}.get(name)
+            if name == "page":
+                words = getattr(wanted.get("filter"), "words", None)
+                kind = "searches" if words else "feeds" if wanted["limit"] == 20 else "lists"
+            if kind == self._kind:
+                await asyncio.Event().wait()
+            return await getattr(self._reading, name)(*given, **wanted)
+
+        return read
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_one_kind_of_page_does_not_keep_the_others_waiting(container: Container, kind: str) -> None:
+    with container.article_queries.override(Endless(container.article_queries(), kind)):
+        transport = httpx.ASGITransport(build(container))
+        async with httpx.AsyncClient(transport=transport, base_url="http://blog.test") as client:
+            waiting = [asyncio.ensure_future(client.get(path)) for path in KINDS[kind] for _ in range(9)]
+            try:
+                async with asyncio.timeout(5):
+                    others: Iterable[str] = (
+                        path for other, paths in KINDS.items() if other != kind for path in paths
+                    )
+                    for path in (*others, "/articles/1", "/articles/on-engines", "/health/ready", "/users/ada"):
+                        answer = await client.get(path)
+                        assert answer.status_code in (200, 404), path
+                assert not any(task.done() for task in waiting)
+            finally:
+                for task in waiting:
+                    task.cancel()
+                await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def test_what_takes_long_leaves_some_of_the_connections() -> None:
+    limits = PageLimits()
+    held = sum(getattr(limits, each.name)._free._value for each in fields(limits) if each.name != "large")
+    assert held <= 7
+
+
+async def test_others_have_their_turn_while_a_large_page_is_encoded() -> None:
+    view = ArticleView.of(an_article(), viewer=None, at=NOON, content_html="x" * (LARGE_PAGE // 10))
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    for count in (0, 1, 9, 20):
+        page = ArticlePage(articles=[view] * count, more=False)
+        turns = 0
+        assert await encode_page(page.articles, page.articles, PageLimiter()) == msgspec.json.encode([view] * count)
+        assert (turns >= count) if count > 9 else (turns == 0)
+    beside.cancel()
+
+
+async def test_no_more_than_a_few_replies_are_compressed_or_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = Event()
+    monkeypatch.setattr(representation, "_compress", lambda *_: free.wait(30) and b"")
+    compressor, large = Compressor(threads=1, waiting=1), b" " * LARGE
+    begun = []
+    for taken in (True, True, False):
+        assert compressor.takes(large) is taken
+        if taken:
+            begun.append(asyncio.ensure_future(compressor.compress("gzip", large)))
+            await asyncio.sleep(0)
+    assert compressor.takes(b"small")
+    free.set()
+    assert await asyncio.gather(*begun) == [b"", b""]
+    assert compressor.takes(large)
