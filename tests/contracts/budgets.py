@@ -73,7 +73,7 @@ class BudgetsContract:
     async def test_a_query_is_short(self, client: httpx.AsyncClient, path: str) -> None:
         for query in ("%" * 16_385, "q=" + "%41" * 9_000, "tags=" + "a," * 9_000, "fields=" + "id," * 9_000):
             answer = await client.get(f"{path}?{query}")
-            assert problem(answer, 400)["detail"] == "The query is too long: send at most 16 KiB."
+            assert problem(answer, 414)["detail"] == "The address is too long."
         assert problem(await client.get(f"{path}?{'a&' * 2_000}"), 400)
 
     async def test_a_list_of_errors_has_an_end(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:
@@ -119,7 +119,7 @@ class BudgetsContract:
         """A server in front has limits, too, which are larger."""
         path = f"/articles/{(await write(client, ada, content='0123456789' * 200))['id']}"
         plain = await client.get(path)
-        many = 100_000
+        many = 3_000
         begun = time.process_time()
         answer = await client.get(path, headers={"If-None-Match": '"a", ' * many + plain.headers["etag"]})
         assert (answer.status_code, answer.content) == (200, plain.content)
@@ -127,7 +127,7 @@ class BudgetsContract:
         assert (answer.status_code, answer.headers.get("content-encoding")) == (200, None)
         answer = await client.delete(path, headers=ada | {"If-Match": '"a", ' * many + '"b"'})
         assert problem(answer, 400)["detail"] == "If-Match is too long: send at most 8 KiB of entity tags."
-        answer = await client.get(path, headers={"Authorization": "Bearer " + "a." * many})
+        answer = await client.get(path, headers={"Authorization": "Bearer " + "a." * 5 * many})
         assert problem(answer, 401)
         assert (await client.get(path, headers={"Cookie": "a=b; " * many})).status_code == 200
         assert time.process_time() - begun < 0.3

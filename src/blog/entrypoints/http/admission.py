@@ -84,8 +84,6 @@ class Admission:
         if terms.signed_in and scope["user"] is None:
             raise NotSignedIn
         errors: list[FieldError] = []
-        if len(scope["query_string"]) > MAX_FORM:
-            raise ClientException(f"The query is too long: send at most {MAX_FORM // 1024} KiB.")
         if terms.query or scope["query_string"]:
             scope["state"]["parameters"] = _read_query(scope["query_string"], terms.query or Query, errors)
         if terms.body:
