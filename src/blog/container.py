@@ -80,13 +80,15 @@ class Container(containers.DeclarativeContainer):
     database = providers.Singleton(
         Database,
         settings.provided.database_url,
-        pool_size=settings.provided.database_pool_size,
+        pool_size=settings.provided.connections_for_requests,
+        writes=settings.provided.connections_for_writes,
         timeout=settings.provided.database_timeout_seconds,
         prepared=settings.provided.database_prepared_statements,
     )
     schema = providers.Singleton(Schema)
     readiness = providers.Singleton(DatabaseReadiness, database, schema)
     transaction = providers.Factory(DatabaseTransaction, database)
+    reading = providers.Factory(DatabaseTransaction, database, writing=False)
     article_queries = providers.Singleton(DatabaseArticleQueries, database, now)
     user_queries = providers.Singleton(DatabaseUserQueries, database)
 
@@ -115,10 +117,19 @@ class Container(containers.DeclarativeContainer):
         now=now,
         transliterate=providers.Object(anyascii),
     )
-    revising = providers.Singleton(Revising, transaction=transaction.provider, markdown=markdown, now=now)
-    reworking = providers.Singleton(Reworking, transaction=transaction.provider, markdown=markdown, now=now)
+    revising = providers.Singleton(
+        Revising, transaction=transaction.provider, reading=reading.provider, markdown=markdown, now=now
+    )
+    reworking = providers.Singleton(
+        Reworking, transaction=transaction.provider, reading=reading.provider, markdown=markdown, now=now
+    )
     previewing = providers.Singleton(
-        Previewing, transaction=transaction.provider, articles=article_queries, tokens=preview_tokens, now=now
+        Previewing,
+        transaction=transaction.provider,
+        reading=reading.provider,
+        articles=article_queries,
+        tokens=preview_tokens,
+        now=now,
     )
     remembering = providers.Singleton(Remembering, transaction=transaction.provider, now=now)
 
@@ -130,6 +141,7 @@ def in_memory(settings: Settings) -> Container:
     container.store = store = providers.Singleton(MemoryStore)
     container.readiness.override(providers.Singleton(MemoryReadiness))
     container.transaction.override(providers.Factory(MemoryTransaction, store))
+    container.reading.override(providers.Factory(MemoryTransaction, store))
     container.article_queries.override(providers.Singleton(MemoryArticleQueries, store, container.now))
     container.user_queries.override(providers.Singleton(MemoryUserQueries, store))
     return container

@@ -137,7 +137,9 @@ class Settings:
     blog_data_dir: Path = setting(
         _folder, str(user_data_path("blog")), "Folder of the blog's own PostgreSQL and key; by default the user's."
     )
-    database_pool_size: int = setting(_between(1, 1000), "10", "Connections that each worker keeps to PostgreSQL.")
+    database_pool_size: int = setting(
+        _between(1, 1000), "10", "Most connections of each worker to PostgreSQL, 3 or more: one is for readiness."
+    )
     database_timeout_seconds: int = setting(
         _between(1, 3600), "5", "Seconds a connection, a statement or a lock is waited for."
     )
@@ -156,6 +158,21 @@ class Settings:
     def authority(self) -> str:
         """The host name in the ids of articles in feeds."""
         return self.feed_authority or authority_of(self.site_url)
+
+    @property
+    def connections(self) -> int:
+        """The most connections of a worker to PostgreSQL: one for readiness, and two or more for requests."""
+        return max(3, self.database_pool_size)
+
+    @property
+    def connections_for_requests(self) -> int:
+        """All but that for readiness, which never waits behind requests."""
+        return self.connections - 1
+
+    @property
+    def connections_for_writes(self) -> int:
+        """Those that writes may hold, so that writes which wait for a lock leave a quarter, or one, to reads."""
+        return self.connections_for_requests - max(1, self.connections_for_requests // 4)
 
     @classmethod
     def find(cls, environment: Mapping[str, str] | None = None, *, file: Path | None = Path(".env")) -> Found:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import URL, Select, String, column, select, table
 
-from blog.adapters.database.engine import Database, naming_errors
+from blog.adapters.database.engine import Database, translate_errors
 from blog.adapters.database.inspection import describe
 from blog.domain.errors import Unavailable
 
@@ -109,7 +109,7 @@ class Schema:
         # After a lock time-out the rest is found again, and need not be said again.
         found = lru_cache(lambda applied: steps(script, applied))
         context = EnvironmentContext(config, script, fn=lambda applied, _: found(applied), destination_rev=revision)
-        with naming_errors(), naming_refusals(), context:
+        with translate_errors(), naming_refusals(), context:
             script.run_env()
 
     def history(self) -> None:
@@ -127,9 +127,9 @@ class Schema:
         return sorted(expected - await describe(database))
 
     async def state(self, database: Database) -> SchemaState:
-        """Whether the database has every migration. Raises `Unavailable`."""
+        """Whether the database has every migration. Does not wait behind requests. Raises `Unavailable`."""
         try:
-            versions = {row.version_num for row in await database.read(VERSIONS, {})}
+            versions = {row.version_num for row in await database.read_soon(VERSIONS, {})}
         except asyncpg.UndefinedTableError:
             versions = set()
         if versions - self._known:
