@@ -16,10 +16,13 @@ from blog.settings.names import shown
 from blog.settings.origins import authority, authority_of, origins, site_url
 from blog.settings.sources import Found, find
 
-__all__ = ["KEY_BYTES", "Settings", "SettingsError"]
+__all__ = ["KEY_BYTES", "LEAST_CONNECTIONS", "Settings", "SettingsError"]
 
 # RFC 7518, section 3.2: a key is at least as long as the hash that it keys.
 KEY_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
+LEAST_CONNECTIONS = 3
+"""Of each worker: one for readiness, one for reads, one for writes."""
+
 MAKE_A_KEY = "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(64))'"
 
 
@@ -162,7 +165,7 @@ class Settings:
     @property
     def connections(self) -> int:
         """The most connections of a worker to PostgreSQL: one for readiness, and two or more for requests."""
-        return max(3, self.database_pool_size)
+        return max(LEAST_CONNECTIONS, self.database_pool_size)
 
     @property
     def connections_for_requests(self) -> int:

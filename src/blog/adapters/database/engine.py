@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import URL, Executable, Insert
+from sqlalchemy import URL, Executable, Insert, func, select
 from sqlalchemy.dialects.postgresql import asyncpg as dialects
 from sqlalchemy.exc import DBAPIError
 
@@ -83,6 +84,7 @@ SESSION: Mapping[str, str] = {
     # How near a title has to be in spelling to be found where no word is.
     "pg_trgm.word_similarity_threshold": "0.45",
 }
+_TIME = select(func.clock_timestamp())
 TIMEOUTS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 """What a session is told besides, each in milliseconds."""
 
@@ -170,6 +172,12 @@ class Database(ConnectionPool):
         finally:
             self._turn.release()
         return await self.read(statement, parameters)
+
+    async def time(self) -> datetime:
+        """What PostgreSQL's clock says. Raises `Unavailable`."""
+        ((moment,),) = await self.read_kept(_TIME, {})
+        assert isinstance(moment, datetime)  # noqa: S101 - that is its type
+        return moment
 
     def _drop_kept(self) -> None:
         if self._kept:
