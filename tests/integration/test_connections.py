@@ -5,9 +5,13 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from dependency_injector import providers
 from sqlalchemy import URL, text
 
 from blog.adapters.database import Database
@@ -17,8 +21,9 @@ from blog.domain.users import Email, NewPassword, Username
 from blog.entrypoints.http.app import build
 from tests.builders import Clock
 from tests.integration.conftest import execute
-from tests.integration.databases import can_connect
+from tests.integration.databases import can_connect, query
 from tests.integration.elsewhere import OURS, Elsewhere, keep_user, read, until
+from tests.integration.service import SECRET_KEY, Service, blog, free_port
 from tests.support import quick
 
 ONE = text("SELECT 1")
@@ -207,3 +212,77 @@ async def test_a_database_that_is_not_there_is_no_fault_of_ours(migrated: URL) -
     async with blog_on(migrated.set(database="nowhere")) as (_, client):
         for path in ("/articles", "/articles/1", "/health/ready"):
             assert (await client.get(path)).status_code == 503
+
+
+# Clocks.
+
+
+async def test_a_machine_whose_clock_is_wrong_is_not_ready(migrated: URL, caplog: pytest.LogCaptureFixture) -> None:
+    ahead = 0
+
+    def now() -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=ahead)
+
+    async with blog_on(migrated) as (container, client):
+        container.now.override(providers.Object(now))
+        for seconds, status in (0, 200), (30, 503), (-30, 503), (5, 200):
+            ahead = seconds
+            await container.clocks().measure()
+            answer = await client.get("/health/ready")
+            assert answer.status_code == status
+            assert (status == 200) or "30.0 seconds" in answer.json()["detail"]
+        assert any("clock" in record.getMessage() for record in caplog.records if record.name.startswith("blog."))
+
+
+async def test_the_service_compares_clocks_from_its_start_on(migrated: URL) -> None:
+    address = migrated.render_as_string(hide_password=False)
+    container = quick(lambda settings: Container(settings=settings), Clock(), DATABASE_URL=address)
+    app, said = build(container), asyncio.Queue[dict[str, Any]]()
+    heard = asyncio.Queue[Any]()
+    running = asyncio.ensure_future(app({"type": "lifespan", "asgi": {"version": "3.0"}}, heard.get, said.put))
+    await heard.put({"type": "lifespan.startup"})
+    assert (await said.get())["type"] == "lifespan.startup.complete"
+    try:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://blog.test") as client:
+            # The clock of the test stands still, at a noon long ago.
+            assert (await client.get("/health/ready")).status_code == 503
+            assert container.clocks().difference
+    finally:
+        await heard.put({"type": "lifespan.shutdown"})
+        await running
+
+
+# What there is room for, and databases of another kind, as the commands say it.
+
+
+@pytest.mark.parametrize(("workers", "size", "says"), [(2, 10, True), (1, 3, False)])
+def test_more_connections_than_there_are_is_said_at_the_start(
+    few: URL, tmp_path: Path, workers: int, size: int, says: bool
+) -> None:
+    settings: dict[str, Any] = {"database_url": few.render_as_string(hide_password=False), "secret_key": SECRET_KEY}
+    with Service(tmp_path / "data", workers=workers, database_pool_size=size, **settings) as service:
+        lines = [line for line in service.said.splitlines() if line.startswith("Too many connections")]
+        assert len(lines) == says
+        for line in lines:
+            for words in (f"{workers} workers with {size} each want {workers * size}", "has 3", "max_connections"):
+                assert words in line
+        assert service.status("/health/ready") == 200
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
+def test_a_database_that_is_not_in_utf_8_is_refused(server: URL, tmp_path: Path, encoding: str) -> None:
+    name = f"blog_test_{secrets.token_hex(8)}"
+    execute(server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING {encoding} LOCALE 'C'")
+    url = server.set(database=name)
+    try:
+        settings = {"database_url": url.render_as_string(hide_password=False), "secret_key": SECRET_KEY}
+        for command in ("db upgrade", "db check", f"serve --port {free_port()}"):
+            result = blog(*command.split(), cwd=tmp_path, **settings)
+            assert (result.returncode, result.stdout) == (1, ""), command
+            (sentence,) = result.stderr.splitlines()
+            for words in (f"encoding {encoding}", "UTF8", "CREATE DATABASE", "DATABASE_URL"):
+                assert words in sentence
+        assert asyncio.run(query(url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")) == [0]
+    finally:
+        execute(server, f"DROP DATABASE {name} WITH (FORCE)")
