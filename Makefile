@@ -63,4 +63,4 @@ lock: ## work out requirements.lock and requirements-dev.lock anew, with uv (ARG
 
 clean: ## remove .venv and everything else that was made
 	@rm -rf .venv .pdm-build .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist mutants
-	@find src tests examples migrations bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests examples migrations bench probes -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,6 +6,8 @@ the same time apply each migration once.
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from alembic import context
@@ -21,7 +23,7 @@ from blog.adapters.database.tables import metadata
 # Any number, as long as it stays the same: it names the lock among a database's advisory locks.
 LOCK = 0x_B106_0000
 PATIENCE_SECONDS = 60
-LOCK_NOT_AVAILABLE = "55P03"
+LOCK_NOT_AVAILABLE, TOO_MANY_CONNECTIONS = "55P03", "53300"
 # A migration that waits for a table makes every later reader of it wait too. So it soon gives up, lets them pass and
 # asks again.
 LOCK_TIMEOUT, PAUSE_SECONDS = "1s", 0.5
@@ -90,6 +92,25 @@ def pooled(engine: AsyncEngine) -> None:
     event.listen(engine.sync_engine, "begin", limit)
 
 
+@asynccontextmanager
+async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection, once PostgreSQL has room for it: services give back soon what they do not use."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            connection = await engine.connect()
+        except DBAPIError as error:
+            if sqlstate(error) != TOO_MANY_CONNECTIONS or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(PAUSE_SECONDS)
+        else:
+            break
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def connect(url: URL, *, prepared: bool, encoding: str | None) -> None:
     """Run the migrations on a connection of their own, if the database has this encoding."""
     unprepared: dict[str, Any] = {
@@ -112,7 +133,7 @@ async def connect(url: URL, *, prepared: bool, encoding: str | None) -> None:
     if not prepared:
         pooled(engine)
     try:
-        async with engine.connect() as guard, engine.connect() as connection:
+        async with connected(engine) as guard, connected(engine) as connection:
             found = (await guard.execute(SERVER_ENCODING)).scalar_one()
             if encoding and found != encoding:
                 raise WrongEncoding(found)

@@ -224,6 +224,15 @@ async def test_what_nobody_uses_is_given_back_and_what_is_used_stays() -> None:
     await use(pool)
 
 
+async def test_a_full_server_gets_back_soon_what_nobody_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blog.adapters.database.pool.CROWDED_SECONDS", 0.1)
+    server = FakeServer(3)
+    pool = Pool(server)
+    await asyncio.gather(*(use(pool) for _ in range(9)))
+    assert len(server.open) == 3
+    await until(lambda: not server.open)
+
+
 @pytest.mark.parametrize("failure", [OSError("no route"), asyncpg.CannotConnectNowError("starting up")])
 async def test_a_server_that_is_away_is_said_to_everyone_and_is_found_again(failure: Exception) -> None:
     server = FakeServer(100)

@@ -17,6 +17,9 @@ Waiter = tuple[int, asyncio.Future[Any]]
 IDLE_SECONDS = 60.0
 """How long a connection that nobody uses stays open."""
 
+CROWDED_SECONDS = 5.0
+"""The same for a minute after PostgreSQL has had no room for another: others want one, a migration perhaps."""
+
 PAUSE_SECONDS = 0.25
 """How long PostgreSQL is not asked for another connection once it has said that there are too many."""
 
@@ -41,7 +44,7 @@ class ConnectionPool(ABC):
         self._lent: dict[Connection, bool] = {}  # and whether for a write
         self._writing = self._opening = self._arrivals = 0
         self._queues: tuple[deque[Waiter], deque[Waiter]] = (deque(), deque())  # of reads, of writes
-        self._refused_until = 0.0
+        self._refused_until = self._crowded_until = 0.0
         self._retry: asyncio.TimerHandle | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event | None = None
@@ -112,7 +115,7 @@ class ConnectionPool(ABC):
         else:
             self._free.append((connection, time.monotonic()))
             if self._sweep is None:
-                self._sweep = asyncio.get_running_loop().call_later(self._idle_seconds, self._close_idle)
+                self._sweep = asyncio.get_running_loop().call_later(self._lifetime(), self._close_idle)
         if self._emptied and not self._lent:
             self._emptied.set()
 
@@ -134,7 +137,7 @@ class ConnectionPool(ABC):
                 connection.terminate()
         self._writing -= sum(self._lent.values())
         self.connections, self._free, self._lent = set(), [], {}
-        self._emptied, self._refused_until = None, 0.0
+        self._emptied, self._refused_until, self._crowded_until = None, 0.0, 0.0
 
     def _most_writes(self) -> int:
         if not self._refused_until or time.monotonic() >= self._refused_until:
@@ -156,6 +159,10 @@ class ConnectionPool(ABC):
             connection = await self.open()
         except asyncpg.TooManyConnectionsError:
             self._refused_until = time.monotonic() + PAUSE_SECONDS
+            self._crowded_until = time.monotonic() + IDLE_SECONDS
+            if self._sweep:  # It comes too late now.
+                self._sweep.cancel()
+                self._sweep = asyncio.get_running_loop().call_later(self._lifetime(), self._close_idle)
             if self._retry is None:
                 self._retry = asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._ask_again)
             raise
@@ -222,9 +229,13 @@ class ConnectionPool(ABC):
         if (queue := self._next()) and (self._free or self._may_open(writing=queue is self._queues[1])):
             queue.popleft()[1].set_result(None)
 
+    def _lifetime(self) -> float:
+        crowded = time.monotonic() < self._crowded_until
+        return min(CROWDED_SECONDS, self._idle_seconds) if crowded else self._idle_seconds
+
     def _close_idle(self) -> None:
         """Close what nobody has used for long enough, and come back when the next is due."""
-        latest = time.monotonic() - self._idle_seconds
+        latest = time.monotonic() - self._lifetime()
         while self._free and self._free[0][1] <= latest:
             connection, _ = self._free.pop(0)
             connection.terminate()
