@@ -154,9 +154,10 @@ class Database(ConnectionPool):
     async def read_kept(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row]:
         """The same on the connection that is kept, and opened where there is none. Raises `Unavailable`."""
         sql, arguments = prepare(statement, parameters)
+        turn = self._turn
         with translate_errors():
             async with asyncio.timeout(self.timeout):
-                await self._turn.acquire()
+                await turn.acquire()
         try:
             if self._kept is None or self._kept.is_closed():
                 with translate_errors():
@@ -170,7 +171,7 @@ class Database(ConnectionPool):
             self._drop_kept()
             raise
         finally:
-            self._turn.release()
+            turn.release()
         return await self.read(statement, parameters)
 
     async def time(self) -> datetime:

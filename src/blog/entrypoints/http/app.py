@@ -113,6 +113,7 @@ def build(container: Container) -> ASGIApp:
             yield
         finally:
             watching.cancel()
+            await asyncio.wait([watching])
             await close(container)
 
     admit = admission.Admission(container.authenticating, require_if_match=settings.require_if_match)
