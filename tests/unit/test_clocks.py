@@ -107,6 +107,7 @@ async def test_it_measures_at_the_start_and_every_minute_also_after_an_outage() 
         while clocks.difference is None:  # noqa: ASYNC110 - the same
             await asyncio.sleep(0)
     watching.cancel()
+    await asyncio.wait([watching])
     assert set(world.slept) == {60}
     with pytest.raises(ClocksDiffer):
         await clocks.check()

@@ -46,7 +46,7 @@ class FakeServer:
 
 class Pool(ConnectionPool):
     def __init__(
-        self, server: FakeServer, *, size: int = 4, writes: int = 3, timeout: float = 5, idle_seconds: float = 60
+        self, server: FakeServer, *, size: int = 4, writes: int = 3, timeout: float = 30, idle_seconds: float = 60
     ) -> None:
         super().__init__(size=size, writes=writes, timeout=timeout, idle_seconds=idle_seconds)
         self._server = server
@@ -65,6 +65,13 @@ async def use(pool: Pool, *, writing: bool = False) -> None:
     connection = await pool.obtain(writing=writing)
     await asyncio.sleep(0)
     pool.release(connection)
+
+
+async def leave(*waiting: asyncio.Task[object]) -> None:
+    """Have nobody wait any longer."""
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def settle() -> None:
@@ -129,6 +136,7 @@ async def test_writes_leave_connections_to_reads() -> None:
         pool.release(writes.pop(0).result())
     await settle()
     assert [write.done() for write in writes[:4]] == [True, True, True, False]
+    await leave(*writes)
 
 
 async def test_writes_leave_a_connection_to_reads_on_a_full_server_too() -> None:
@@ -143,8 +151,7 @@ async def test_writes_leave_a_connection_to_reads_on_a_full_server_too() -> None
     pool.release(other)
     async with asyncio.timeout(1):
         await use(pool)
-    for write in waiting:
-        write.cancel()
+    await leave(*waiting)
 
 
 async def test_reads_and_writes_are_served_in_the_order_in_which_they_came() -> None:
@@ -219,7 +226,7 @@ async def test_what_nobody_uses_is_given_back_and_what_is_used_stays() -> None:
     using = asyncio.create_task(use_all_the_time())
     await until(lambda: len(server.open) == 1 and used > 20)
     assert [connection.closed for connection in held] == [True, True, True, False]
-    using.cancel()
+    await leave(using)
     await until(lambda: not server.open)
     await use(pool)
 
