@@ -36,13 +36,15 @@ async def blog_on(url: URL, **settings: str) -> AsyncIterator[tuple[Container, h
     container = quick(lambda settings: Container(settings=settings), Clock(), DATABASE_URL=address, **settings)
     transport = httpx.ASGITransport(build(container))
     async with httpx.AsyncClient(transport=transport, base_url="http://blog.test") as client:
-        yield container, client
-    await close(container)
+        try:
+            yield container, client
+        finally:
+            await close(container)
 
 
 @pytest.fixture
-async def superuser(migrated: URL) -> URL:
-    """Who may do anything in the database, and make users."""
+async def superuser(migrated: URL, elsewhere: Elsewhere) -> URL:
+    """Who may do anything in the database, which is empty, and make users."""
     superuser = migrated.set(username="postgres")
     if not await can_connect(superuser):
         pytest.skip("this PostgreSQL has no superuser without a password, who alone can make users")

@@ -105,7 +105,7 @@ class Database(ConnectionPool):
     """One PostgreSQL, at most `pool_size` connections to it, and one more for what must not wait.
 
     `timeout` is the most seconds that having a connection or running a statement may take, each. `writes` is how many
-    of the connections transactions may hold; by default all but a quarter. `prepared` is whether statements are kept
+    of the connections transactions may hold; by default all but a fifth. `prepared` is whether statements are kept
     prepared from one transaction to the next, as poolers that hand each transaction another connection do not bear.
     """
 
@@ -119,7 +119,7 @@ class Database(ConnectionPool):
         prepared: bool = True,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
-        writes = pool_size - pool_size // 4 if writes is None else writes
+        writes = pool_size - pool_size // 5 if writes is None else writes
         super().__init__(size=pool_size, writes=writes, timeout=timeout, idle_seconds=idle_seconds)
         _, address = DIALECT.create_connect_args(url)  # type: ignore[no-untyped-call]
         self._prepared = prepared

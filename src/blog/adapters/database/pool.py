@@ -74,7 +74,7 @@ class ConnectionPool(ABC):
         """A connection, which has to be released. Raises `TimeoutError`, and whatever `open` raises."""
         if connection := self.take(writing=writing):
             return connection
-        refusal, waited = None, False
+        refusal, waited, opening = None, False, False
         try:
             async with asyncio.timeout(self.timeout) as deadline:
                 while True:
@@ -82,10 +82,11 @@ class ConnectionPool(ABC):
                         self._wake()
                         return connection
                     if self._may_open(writing=writing):
+                        opening = True
                         try:
                             return await self._open(writing=writing)
                         except asyncpg.TooManyConnectionsError as error:
-                            refusal = error
+                            refusal, opening = error, False
                     elif connection := await self._wait(writing=writing, again=waited):
                         return connection
                     else:
@@ -93,7 +94,7 @@ class ConnectionPool(ABC):
         except TimeoutError as error:
             if refusal:
                 raise refusal from None
-            if not deadline.expired():
+            if opening or not deadline.expired():
                 raise
             raise TimeoutError(
                 f"No connection to PostgreSQL was to be had within {self.timeout:g} seconds."
