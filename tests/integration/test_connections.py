@@ -45,6 +45,7 @@ async def blog_on(url: URL, **settings: str) -> AsyncIterator[tuple[Container, h
 @pytest.fixture
 async def superuser(migrated: URL, elsewhere: Elsewhere) -> URL:
     """Who may do anything in the database, which is empty, and make users."""
+    await elsewhere.tell("TRUNCATE users CASCADE")
     superuser = migrated.set(username="postgres")
     if not await can_connect(superuser):
         pytest.skip("this PostgreSQL has no superuser without a password, who alone can make users")
