@@ -170,7 +170,7 @@ class SqliteStore:
         # Writers of this process wait here, where waiting takes no thread; those of others, at BEGIN.
         self.turn = asyncio.Lock()
         self.claims = Claims(file.with_name(f"{file.name}-claims"))
-        with naming_errors():
+        with translate_errors():
             self.writing, self.reading = Line(file, timeout), Line(file, timeout)
 
     def close(self) -> None:
@@ -257,7 +257,7 @@ class Line(Statements):
             raise
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with naming_errors():
+        with translate_errors():
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._connection)
 
     def close(self) -> None:
@@ -266,7 +266,7 @@ class Line(Statements):
 
 
 @contextmanager
-def naming_errors() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn what may pass by itself into `Unavailable`, and leave any other fault alone."""
     try:
         yield

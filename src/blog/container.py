@@ -21,6 +21,8 @@ from blog.adapters.database import (
     DatabaseUserQueries,
     backups,
 )
+from blog.adapters.database.clocks import ClockWatch
+from blog.adapters.database.inspection import Room, room
 from blog.adapters.database.programs import BackupError, PostgresPrograms
 from blog.adapters.database.schema import DatabaseReadiness, NoSuchRevision, Schema, SchemaBehind, SchemaState
 from blog.adapters.embedded_postgres import (
@@ -39,7 +41,7 @@ from blog.adapters.memory import (
     MemoryUserQueries,
 )
 from blog.adapters.passwords import BcryptHasher
-from blog.adapters.tokens import JwtAccessTokens, JwtPreviewTokens
+from blog.adapters.tokens import LEEWAY, JwtAccessTokens, JwtPreviewTokens
 from blog.application.accounts import Accounts
 from blog.application.administering import Administering
 from blog.application.authenticating import Authenticating
@@ -59,13 +61,16 @@ __all__ = [
     "SchemaBehind",
     "SchemaState",
     "backups",
+    "check_encoding",
     "close",
     "current_database",
     "in_memory",
     "postgres_programs",
+    "room_for_connections",
     "running_database",
     "schema_missing",
     "schema_state",
+    "watch",
 ]
 
 
@@ -85,13 +90,16 @@ class Container(containers.DeclarativeContainer):
     database = providers.Singleton(
         Database,
         settings.provided.database_url,
-        pool_size=settings.provided.database_pool_size,
+        pool_size=settings.provided.connections_for_requests,
+        writes=settings.provided.connections_for_writes,
         timeout=settings.provided.database_timeout_seconds,
         prepared=settings.provided.database_prepared_statements,
     )
     schema = providers.Singleton(Schema)
-    readiness = providers.Singleton(DatabaseReadiness, database, schema)
+    clocks = providers.Singleton(ClockWatch, database, now=now, tolerated=LEEWAY)
+    readiness = providers.Singleton(DatabaseReadiness, database, schema, clocks)
     transaction = providers.Factory(DatabaseTransaction, database)
+    reading = providers.Factory(DatabaseTransaction, database, writing=False)
     article_queries = providers.Singleton(DatabaseArticleQueries, database, now)
     user_queries = providers.Singleton(DatabaseUserQueries, database)
 
@@ -146,11 +154,23 @@ class Container(containers.DeclarativeContainer):
         transliterate=providers.Object(anyascii),
     )
     revising = providers.Singleton(
-        Revising, transaction=transaction.provider, markdown=markdown, comparer=comparer, now=now
+        Revising,
+        transaction=transaction.provider,
+        reading=reading.provider,
+        markdown=markdown,
+        comparer=comparer,
+        now=now,
     )
-    reworking = providers.Singleton(Reworking, transaction=transaction.provider, markdown=markdown, now=now)
+    reworking = providers.Singleton(
+        Reworking, transaction=transaction.provider, reading=reading.provider, markdown=markdown, now=now
+    )
     previewing = providers.Singleton(
-        Previewing, transaction=transaction.provider, articles=article_queries, tokens=preview_tokens, now=now
+        Previewing,
+        transaction=transaction.provider,
+        reading=reading.provider,
+        articles=article_queries,
+        tokens=preview_tokens,
+        now=now,
     )
     remembering = providers.Singleton(Remembering, transaction=transaction.provider, now=now)
 
@@ -162,6 +182,7 @@ def in_memory(settings: Settings) -> Container:
     container.store = store = providers.Singleton(MemoryStore)
     container.readiness.override(providers.Singleton(MemoryReadiness))
     container.transaction.override(providers.Factory(MemoryTransaction, store))
+    container.reading.override(providers.Factory(MemoryTransaction, store))
     container.article_queries.override(providers.Singleton(MemoryArticleQueries, store, container.now))
     container.login_limits.override(providers.Singleton(MemoryLoginLimits, container.now))
     container.user_queries.override(providers.Singleton(MemoryUserQueries, store))
@@ -194,11 +215,14 @@ def running_database(settings: Settings, *, say: Callable[[str], None]) -> Itera
 def current_database(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Settings]:
     """The settings of a database that runs, as `running_database` gives them, and that has every migration.
 
-    The blog's own is upgraded. Raises `SchemaBehind` where a configured one lacks migrations, and `Unavailable`.
+    The blog's own is upgraded. Raises `SchemaBehind` where a configured one lacks migrations, `WrongEncoding` where
+    it is not in UTF-8, and `Unavailable`.
     """
     its_own = settings.database_url is None
     with running_database(settings, say=say) as running:
         container = Container(settings=running)
+        if not its_own:
+            check_encoding(container)
         state = schema_state(container)
         if state is SchemaState.BEHIND and not its_own:
             raise SchemaBehind
@@ -208,6 +232,22 @@ def current_database(settings: Settings, *, say: Callable[[str], None]) -> Itera
         elif state is SchemaState.AHEAD:
             say("The database was migrated by a newer version of this program; going on with what is known here.")
         yield running
+
+
+async def watch(container: Container) -> None:
+    """What a process does all the time beside its requests: compare its clock with that of the database."""
+    if container.settings().database_url:
+        await container.clocks().watch()
+
+
+def check_encoding(container: Container) -> None:
+    """Refuse a database that is not in UTF-8. Blocks. Raises `WrongEncoding`, and `Unavailable`."""
+    _ask_schema(container, lambda schema, database: schema.check_encoding(database))
+
+
+def room_for_connections(container: Container) -> Room:
+    """How many connections the container's database has for it. Blocks. Raises `Unavailable`."""
+    return _ask_schema(container, lambda _, database: room(database))
 
 
 def schema_state(container: Container) -> SchemaState:

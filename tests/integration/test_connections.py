@@ -1,204 +1,291 @@
-"""What clients do with their connections to the real service, told in bytes: it neither fails nor waits for ever."""
+"""Connections to PostgreSQL: not more than it has, none kept for nothing, and some for reads and for readiness."""
 
-import json
-import resource
-import socket
+import asyncio
+import secrets
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+from dependency_injector import providers
+from sqlalchemy import URL, text
 
-from tests.integration.service import PATIENCE, Service, eventually
+from blog.adapters.database import Database
+from blog.container import Container, close
+from blog.domain.articles import Content, Title
+from blog.domain.users import Email, NewPassword, Username
+from blog.entrypoints.http.app import build
+from tests.builders import Clock
+from tests.integration.conftest import execute
+from tests.integration.databases import can_connect, query
+from tests.integration.elsewhere import OURS, Elsewhere, keep_user, read, until
+from tests.integration.service import SECRET_KEY, Service, blog, free_port
+from tests.support import quick
 
-CREDENTIALS = b"username=ada&password=wrong"
-LOG_IN = b"POST /auth/login HTTP/1.1\r\nHost: blog\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-GET = b"GET /health/live HTTP/1.1\r\n"
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with Service(tmp_path_factory.mktemp("service") / "data") as service:
-        yield service
-
-
-def connect(service: Service) -> socket.socket:
-    """A connection whose bytes the test writes itself."""
-    return socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE)
-
-
-def read(connection: socket.socket) -> tuple[int, bytes]:
-    """The status and the body of a reply, after which the service closes the connection."""
-    received = b""
-    while chunk := connection.recv(65536):
-        received += chunk
-    header, _, body = received.partition(b"\r\n\r\n")
-    assert header.startswith(b"HTTP/1."), received
-    return int(header.split()[1]), body
+ONE = text("SELECT 1")
 
 
-@pytest.fixture(scope="module")
-def long_articles(service: Service) -> None:
-    """Thirty articles, of which a page has twelve megabytes."""
-    signed_in = service.register()
-    with service.client() as client:
-        for number in range(30):
-            article = {"title": f"On engines {number}", "content": "engine " * 28_000, "published": True}
-            assert client.post("/articles", json=article, headers=signed_in).status_code == 201
+@asynccontextmanager
+async def blog_on(url: URL, **settings: str) -> AsyncIterator[tuple[Container, httpx.AsyncClient]]:
+    """A blog, and a client of its API."""
+    address = url.render_as_string(hide_password=False)
+    container = quick(lambda settings: Container(settings=settings), Clock(), DATABASE_URL=address, **settings)
+    transport = httpx.ASGITransport(build(container))
+    async with httpx.AsyncClient(transport=transport, base_url="http://blog.test") as client:
+        try:
+            yield container, client
+        finally:
+            await close(container)
 
 
-def ask(service: Service, request: bytes) -> tuple[int, bytes]:
-    """What the service replies, and that it closes the connection in time."""
-    with connect(service) as connection:
-        connection.sendall(request)
-        return read(connection)
+@pytest.fixture
+async def superuser(migrated: URL, elsewhere: Elsewhere) -> URL:
+    """Who may do anything in the database, which is empty, and make users."""
+    await elsewhere.tell("TRUNCATE users CASCADE")
+    superuser = migrated.set(username="postgres")
+    if not await can_connect(superuser):
+        pytest.skip("this PostgreSQL has no superuser without a password, who alone can make users")
+    return superuser
 
 
-@pytest.mark.parametrize(
-    ("request_bytes", "status"),
-    [
-        (GET + b"\r\n", 400),
-        (GET + b"Host:\r\n\r\n", 400),
-        (GET + b"Host: a\r\nHost: a\r\n\r\n", 400),
-        (GET + b"Host: a\r\nHost: b\r\n\r\n", 400),
-        (GET + b"Host: a b\r\n\r\n", 400),
-        (GET + b"Host: a\r\nAuthorization: Bearer a\r\nauthorization: Bearer b\r\n\r\n", 400),
-        (GET + b"Host: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
-        (GET + b"Host : a\r\n\r\n", 400),
-        (GET + b"Host: a\r\n folded\r\n\r\n", 400),
-        (b"GET /health/live HTTP/1.0\r\n\r\n", 200),
-        (b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 9_000), 414),
-        (b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 90_000), 431),
-        (GET + b"Host: a\r\nX: %b\r\n\r\n" % (b"a" * 40_000), 431),
-        (GET + b"Host: a\r\nX: %b\r\n\r\n" % (b"a" * 1_000_000), 431),
-        (GET + b"Host: a\r\n%b\r\n" % (b"X: a\r\n" * 200), 431),
-    ],
-)
-def test_a_request_that_breaks_the_rules_is_refused(service: Service, request_bytes: bytes, status: int) -> None:
-    assert ask(service, request_bytes)[0] == status
+@pytest.fixture
+def few(migrated: URL, superuser: URL) -> Iterator[URL]:
+    """A user of the database whom PostgreSQL gives three connections."""
+    name = f"blog_test_{secrets.token_hex(8)}"
+    execute(superuser, f"CREATE ROLE {name} LOGIN IN ROLE {migrated.username} CONNECTION LIMIT 3")
+    yield migrated.set(username=name)
+    execute(superuser, f"DROP ROLE {name}")
 
 
-@pytest.mark.parametrize(
-    "chunks", [b"zz\r\n", b"5\r\nhelloXX\r\n", b"-1\r\n\r\n", b"0x5\r\nhello\r\n0\r\n\r\n", b"5\r\nhello\r\n\r\n"]
-)
-def test_malformed_chunks_are_the_fault_of_the_client(service: Service, chunks: bytes) -> None:
-    status, body = ask(service, LOG_IN + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
-    assert (status, json.loads(body)["status"]) == (400, 400)
-    assert '"status":500' not in service.log
-    assert not service.complaints
+async def sign_up(container: Container) -> tuple[int, dict[str, str]]:
+    """A new user, and the header that says who it is."""
+    email, password = Email("a@x.org"), NewPassword("correct horse battery")
+    user = await container.accounts().register(email=email, username=Username("ada"), password=password)
+    return user.id, {"Authorization": f"Bearer {container.tokens().issue(user.id).access_token}"}
 
 
-@pytest.mark.parametrize("framing", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
-def test_a_client_that_hangs_up_is_no_fault_of_the_service(service: Service, framing: bytes) -> None:
-    lines = service.log.count("POST /auth/login")
-    with connect(service) as connection:
-        connection.sendall(LOG_IN + framing + b"\r\n\r\n5\r\nuser=")
-    eventually(lambda: service.log.count("POST /auth/login") > lines, "the request is logged")
-    with connect(service) as connection:
-        # One that does not wait for the reply.
-        connection.sendall(LOG_IN + b"Content-Length: %d\r\n\r\n" % len(CREDENTIALS) + CREDENTIALS)
-    eventually(lambda: service.log.count("POST /auth/login") > lines + 1, "the request is logged")
-    assert '"status":500' not in service.log
-    assert not service.complaints
+async def test_a_burst_on_a_full_server_waits_and_does_not_fail(few: URL) -> None:
+    async with blog_on(few, DATABASE_POOL_SIZE="10") as (container, client):
+        _, signed_in = await sign_up(container)
+        await container.database().close()
+        article = {"title": "One", "content": "Some words."}
+        answers = await asyncio.gather(
+            *(client.post("/articles", json=article, headers=signed_in) for _ in range(60)),
+            *(client.get(f"/articles?skip={number}") for number in range(60)),
+            *(client.get("/health/ready") for _ in range(10)),
+        )
+    assert {answer.status_code for answer in answers} == {200, 201}
 
 
-def test_a_body_that_ends_too_early_is_the_fault_of_the_client(service: Service) -> None:
-    with connect(service) as connection:
-        connection.sendall(LOG_IN + b"Content-Length: 100\r\n\r\nuser=")
-        connection.shutdown(socket.SHUT_WR)
-        received = connection.recv(65536)
-    assert received == b"" or received.startswith(b"HTTP/1.1 400 ")
-    assert not service.complaints
+async def test_readiness_keeps_its_connection_on_a_full_server(few: URL, superuser: URL) -> None:
+    async with blog_on(few, DATABASE_TIMEOUT_SECONDS="1") as (container, client):
+        database = container.database()
+        await database.read_kept(ONE, {})
+        async with database.connect(), database.connect():
+            assert (await client.get("/articles")).status_code == 503
+            begun = time.monotonic()
+            assert (await client.get("/health/ready")).status_code == 200
+            assert time.monotonic() - begun < 1
+        # One that was broken meanwhile is made anew, or one of the others does for it.
+        execute(superuser, f"SELECT pg_terminate_backend(pid) {OURS}")
+        async with database.connect(), database.connect():
+            await until_ready(client)
 
 
-def test_it_speaks_http_1_alone(service: Service) -> None:
-    with connect(service) as connection:
-        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
-        began = time.monotonic()
-        received = connection.recv(65536)
-    assert received == b"" or received.startswith(b"HTTP/1.1 400 ")
-    assert time.monotonic() - began < PATIENCE / 2
+async def until_ready(client: httpx.AsyncClient) -> None:
+    async def ready() -> bool:
+        return (await client.get("/health/ready")).status_code == 200
+
+    await until(ready)
 
 
-def test_the_log_cuts_a_long_path(service: Service) -> None:
-    path = b"/" + b"a" * 7_000
-    assert ask(service, b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % path)[0] == 404
-
-    def line() -> str | None:
-        return next((line for line in service.log.splitlines() if "aaaa" in line), None)
-
-    logged = json.loads(eventually(line, "the request is logged") or "")["event"]
-    assert logged == f"GET {path[:2_000].decode()}…"
-
-
-def page(service: Service, query: bytes) -> socket.socket:
-    """A connection that asked for a page, and whose side of it has room for little."""
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.settimeout(PATIENCE)
-    connection.connect(("127.0.0.1", service.port))
-    connection.sendall(b"GET /articles?%b HTTP/1.1\r\nHost: a\r\n\r\n" % query)
-    return connection
+async def test_connections_that_nobody_uses_are_given_back(migrated: URL, elsewhere: Elsewhere) -> None:
+    database = Database(migrated, pool_size=8, timeout=5, idle_seconds=0.3)
+    try:
+        await database.read_kept(ONE, {})
+        await asyncio.gather(
+            *(read(database) for _ in range(20)), *(keep_user(database, name=f"user{n}") for n in range(9))
+        )
+        assert await elsewhere.ask(f"SELECT count(*) {OURS}") > 1
+        # The one for what must not wait stays.
+        await until(lambda: elsewhere.ask(f"SELECT count(*) = 1 {OURS}"))
+        await asyncio.gather(*(read(database) for _ in range(20)))
+    finally:
+        await database.close()
 
 
-LARGE_PAGE = b"limit=30&include=content_html"
+async def test_a_minute_is_what_the_service_waits_before_it_gives_them_back(migrated: URL) -> None:
+    async with blog_on(migrated) as (container, _):
+        assert container.database()._idle_seconds == 60
 
 
-@pytest.mark.usefixtures("long_articles")
-def test_a_client_that_does_not_read_is_cut_off(service: Service) -> None:
-    with page(service, LARGE_PAGE) as connection:
-        assert connection.recv(12) == b"HTTP/1.1 200"
-        eventually(lambda: "reads slower" in service.log, "the client is cut off")
-        received = 0
-        while chunk := connection.recv(1 << 20):
-            received += len(chunk)
-    assert received < 6_000_000
-    assert not service.complaints
+@pytest.mark.parametrize("pool_size", ["1", "3", "10"])
+async def test_writes_that_wait_for_a_lock_hold_up_neither_reads_nor_readiness(
+    migrated: URL, elsewhere: Elsewhere, pool_size: str
+) -> None:
+    async with blog_on(migrated, DATABASE_POOL_SIZE=pool_size) as (container, client):
+        ada, signed_in = await sign_up(container)
+        written = await container.publishing().write(
+            actor=ada, title=Title("One"), content=Content("Some words."), published=True
+        )
+        row = "SELECT 1 FROM articles WHERE id = :article FOR UPDATE"
+        address = f"/articles/{written.id}"
+        async with elsewhere.holding(row, article=written.id):
+            writing = [
+                asyncio.create_task(client.patch(address, json={"title": f"{number}"}, headers=signed_in))
+                for number in range(30)
+            ]
+            await until(lambda: elsewhere.ask(f"SELECT count(*) > 0 {OURS} AND wait_event_type = 'Lock'"))
+            for path in (
+                *(address, "/articles", "/articles?q=words", "/tags", "/feed.atom", "/users/ada", "/users/me"),
+                *(f"{address}/revisions", f"{address}/revisions/1", f"{address}/previews", "/health/ready"),
+            ):
+                begun = time.monotonic()
+                assert (await client.get(path, headers=signed_in)).status_code == 200, path
+                assert time.monotonic() - begun < 1, path
+            assert (await client.get(f"{address}/working-copy", headers=signed_in)).status_code == 404
+            assert not any(task.done() for task in writing)
+        # Of thirty that wanted to change the same article, each is served in the end.
+        assert {answer.status_code for answer in await asyncio.gather(*writing)} == {200}
 
 
-@pytest.mark.usefixtures("long_articles")
-def test_large_replies_that_nobody_reads_have_a_bound_and_small_ones_are_served(service: Service) -> None:
-    with ExitStack() as stack:
-        unread = [stack.enter_context(page(service, LARGE_PAGE)) for _ in range(8)]
-        headers = [connection.recv(2_000) for connection in unread]
-        statuses = [header.split()[1] for header in headers]
-        assert set(statuses) == {b"200", b"503"}
-        refused = headers[statuses.index(b"503")]
-        assert b"\r\nretry-after: " in refused.lower()
-        assert b"application/problem+json" in refused
-        with service.client() as client:
-            assert client.get("/articles?limit=1").status_code == 200
-    with service.client() as client:
-        # Those clients have gone.
-        eventually(lambda: client.get(f"/articles?{LARGE_PAGE.decode()}").status_code == 200, "a large page")
-        whole = client.get("/articles?limit=30&fields=id").json()
-        assert len(client.get("/articles?limit=30").json()) == 30
-        seen, address = [], "/articles?cursor=&limit=30"
-        while address:
-            reply = client.get(address)
-            assert len(reply.content) < 2 * 1024 * 1024
-            seen += [article["id"] for article in reply.json()]
-            address = reply.links["next"]["url"] if "next" in reply.links else ""
-        assert seen == [article["id"] for article in whole]
+async def test_readiness_does_not_wait_behind_requests(migrated: URL, elsewhere: Elsewhere) -> None:
+    async with blog_on(migrated) as (_, client), elsewhere.holding("LOCK TABLE articles"):
+        reading = [asyncio.create_task(client.get(f"/articles/{number}")) for number in range(1, 400)]
+        lists = [asyncio.create_task(client.get(f"/articles?skip={number}")) for number in range(30)]
+        await until(lambda: elsewhere.ask(f"SELECT count(*) >= 3 {OURS} AND wait_event_type = 'Lock'"))
+        begun = time.monotonic()
+        assert (await client.get("/health/ready")).status_code == 200
+        assert time.monotonic() - begun < 1
+        for task in (*reading, *lists):
+            task.cancel()
+        await asyncio.gather(*reading, *lists, return_exceptions=True)
 
 
-def test_thousands_of_connections_do_not_keep_a_client_waiting(tmp_path: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < 4_000:
-        pytest.skip("this machine has too few open files")
-    kinds = (b"", b"G", b"GET / HTTP/1.1\r\nHost: a\r\n", LOG_IN + b"Content-Length: 99\r\n\r\nusername=")
-    with ExitStack() as stack:
-        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
-        # What most systems give to begin with.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, hard))
-        service = stack.enter_context(Service(tmp_path / "data"))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        for number in range(3_000):
-            connection = stack.enter_context(socket.create_connection(("127.0.0.1", service.port), PATIENCE))
-            connection.sendall(kinds[number % len(kinds)])
-        began = time.monotonic()
+# Faults that an operator mends while the service runs.
+
+
+async def test_a_privilege_that_is_missing_is_said_and_mended(
+    migrated: URL, superuser: URL, caplog: pytest.LogCaptureFixture
+) -> None:
+    role = f"blog_test_{secrets.token_hex(8)}"
+    execute(superuser, f"CREATE ROLE {role} LOGIN")
+    try:
+        async with blog_on(migrated.set(username=role)) as (_, client):
+            account = {"email": "ada@x.org", "username": "ada", "password": "correct horse battery"}
+            requests: tuple[tuple[str, str, dict[str, str] | None], ...] = (
+                ("GET", "/articles", None),
+                ("GET", "/articles/1", None),
+                ("POST", "/users", account),
+                ("GET", "/health/ready", None),
+            )
+            for method, path, body in requests:
+                caplog.clear()
+                assert (await client.request(method, path, json=body)).status_code == 503
+                (line,) = [record for record in caplog.records if record.name.startswith("blog")]
+                assert "permission denied" in line.getMessage()
+                assert not line.exc_info
+            execute(superuser, f"ALTER ROLE {role} NOLOGIN")
+            execute(superuser, f"SELECT pg_terminate_backend(pid) {OURS} AND usename = '{role}'")
+            caplog.clear()
+            await until_all_are_refused_for(client, caplog, "not permitted to log in")
+            execute(superuser, f"ALTER ROLE {role} LOGIN")
+            execute(superuser, f"GRANT {migrated.username} TO {role}")
+            assert (await client.get("/articles")).status_code == 200
+            assert (await client.get("/health/ready")).status_code == 200
+    finally:
+        execute(superuser, f"DROP ROLE {role}")
+
+
+async def until_all_are_refused_for(client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, reason: str) -> None:
+    async def refused() -> bool:
+        caplog.clear()
+        answers = [await client.get(path) for path in ("/articles", "/health/ready")]
+        assert {answer.status_code for answer in answers} == {503}
+        return all(reason in record.getMessage() for record in caplog.records if record.name.startswith("blog"))
+
+    await until(refused)
+
+
+async def test_a_database_that_is_not_there_is_no_fault_of_ours(migrated: URL) -> None:
+    async with blog_on(migrated.set(database="nowhere")) as (_, client):
+        for path in ("/articles", "/articles/1", "/health/ready"):
+            assert (await client.get(path)).status_code == 503
+
+
+# Clocks.
+
+
+async def test_a_machine_whose_clock_is_wrong_is_not_ready(migrated: URL, caplog: pytest.LogCaptureFixture) -> None:
+    ahead = 0
+
+    def now() -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=ahead)
+
+    async with blog_on(migrated) as (container, client):
+        container.now.override(providers.Object(now))
+        for seconds, status in (0, 200), (30, 503), (-30, 503), (5, 200):
+            ahead = seconds
+            await container.clocks().measure()
+            answer = await client.get("/health/ready")
+            assert answer.status_code == status
+            assert (status == 200) or "30.0 seconds" in answer.json()["detail"]
+        assert any("clock" in record.getMessage() for record in caplog.records if record.name.startswith("blog."))
+
+
+async def test_the_service_compares_clocks_from_its_start_on(migrated: URL) -> None:
+    address = migrated.render_as_string(hide_password=False)
+    container = quick(lambda settings: Container(settings=settings), Clock(), DATABASE_URL=address)
+    app, said = build(container), asyncio.Queue[dict[str, Any]]()
+    heard = asyncio.Queue[Any]()
+    running = asyncio.ensure_future(app({"type": "lifespan", "asgi": {"version": "3.0"}}, heard.get, said.put))
+    await heard.put({"type": "lifespan.startup"})
+    assert (await said.get())["type"] == "lifespan.startup.complete"
+    try:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://blog.test") as client:
+            # The clock of the test stands still, at a noon long ago.
+            assert (await client.get("/health/ready")).status_code == 503
+            assert container.clocks().difference
+    finally:
+        await heard.put({"type": "lifespan.shutdown"})
+        await running
+
+
+# What there is room for, and databases of another kind, as the commands say it.
+
+
+@pytest.mark.parametrize(("workers", "size", "says"), [(2, 10, True), (1, 3, False)])
+def test_more_connections_than_there_are_is_said_at_the_start(
+    few: URL, tmp_path: Path, workers: int, size: int, says: bool
+) -> None:
+    settings: dict[str, Any] = {"database_url": few.render_as_string(hide_password=False), "secret_key": SECRET_KEY}
+    with Service(tmp_path / "data", workers=workers, database_pool_size=size, **settings) as service:
+        lines = [line for line in service.said.splitlines() if line.startswith("Too many connections")]
+        assert len(lines) == says
+        for line in lines:
+            for words in (f"{workers} workers with {size} each want {workers * size}", "has 3", "max_connections"):
+                assert words in line
         assert service.status("/health/ready") == 200
-        assert time.monotonic() - began < PATIENCE / 6
-        held = int(service.said.partition(" It holds ")[2].split()[0].replace(",", ""))
-        assert held >= min(hard - 1_000, 16_000)
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
+def test_a_database_that_is_not_in_utf_8_is_refused(server: URL, tmp_path: Path, encoding: str) -> None:
+    name = f"blog_test_{secrets.token_hex(8)}"
+    execute(server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING {encoding} LOCALE 'C'")
+    url = server.set(database=name)
+    try:
+        settings = {"database_url": url.render_as_string(hide_password=False), "secret_key": SECRET_KEY}
+        for command in ("db upgrade", "db check", f"serve --port {free_port()}"):
+            result = blog(*command.split(), cwd=tmp_path, **settings)
+            assert (result.returncode, result.stdout) == (1, ""), command
+            (sentence,) = result.stderr.splitlines()
+            for words in (f"encoding {encoding}", "UTF8", "CREATE DATABASE", "DATABASE_URL"):
+                assert words in sentence
+        assert asyncio.run(query(url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")) == [0]
+    finally:
+        execute(server, f"DROP DATABASE {name} WITH (FORCE)")

@@ -8,10 +8,9 @@ from sqlalchemy import URL
 
 from blog.adapters.database import schema
 from blog.adapters.database.inspection import describe
-from blog.adapters.database.schema import Schema, SchemaState
+from blog.adapters.database.schema import SchemaState, WrongEncoding
 from blog.container import Container, close
 from tests.builders import Clock
-from tests.integration.conftest import aside
 from tests.integration.conftest import execute as execute_outside_transactions
 from tests.integration.databases import can_connect, execute, upgrade
 from tests.support import quick
@@ -76,15 +75,16 @@ async def test_a_check_names_an_index_that_was_not_built_and_a_constraint_that_i
     assert "constraint fk_slugs_article_id" in missing
 
 
-async def test_a_check_names_another_encoding(server: URL, clock: Clock) -> None:
+async def test_another_encoding_is_named_by_a_check_and_refused_by_the_migrations(server: URL, clock: Clock) -> None:
     name = f"blog_test_{secrets.token_hex(8)}"
     execute_outside_transactions(server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING SQL_ASCII LOCALE 'C'")
     try:
         url = server.set(database=name)
-        aside(lambda: Schema().upgrade(url))
+        with pytest.raises(WrongEncoding, match="SQL_ASCII"):
+            upgrade(url)
         address = url.render_as_string(hide_password=False)
         container = quick(lambda settings: Container(settings=settings), clock, DATABASE_URL=address)
-        assert await container.schema().missing(container.database()) == ["encoding UTF8"]
+        assert "encoding UTF8" in await container.schema().missing(container.database())
         await close(container)
     finally:
         execute_outside_transactions(server, f"DROP DATABASE {name} WITH (FORCE)")

@@ -570,7 +570,9 @@ def test_it_looks_after_a_configured_database(empty: URL, tmp_path: Path) -> Non
     behind = db("check")
     assert behind[0] == 1
     assert "blog db upgrade" in behind[1]
-    assert db("upgrade") == (0, "Applying 6 migrations, 0001 to 0006 …\nThe schema is current.")
+    exit_code, said = db("upgrade")
+    assert exit_code == 0
+    assert re.fullmatch(r"Applying \d+ migrations, 0001 to \d{4} …\nThe schema is current\.", said)
     assert db("upgrade") == (0, "The schema is current.")
     assert db("check") == (0, "The schema is current.")
     undecided = blog("db", "downgrade", cwd=tmp_path, **settings)

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import URL
 
 from blog.adapters.database import Database
+from blog.domain.errors import Unavailable
 from tests.integration.conftest import execute
 from tests.integration.elsewhere import PATIENCE, Elsewhere, all_unavailable, keep_user, lent, read
 
@@ -96,13 +97,15 @@ async def test_a_server_that_cannot_be_had(where: str) -> None:
         await database.close()
 
 
-@pytest.mark.parametrize("code", ["3D000", "28P01"])
-async def test_a_database_or_a_password_that_is_wrong_is_a_fault(code: str) -> None:
+@pytest.mark.parametrize("code", ["28000", "28P01", "3D000", "42501"])
+async def test_a_server_that_lets_us_in_no_longer(code: str) -> None:
     async with refusing(code)() as url:
         database = Database(url, pool_size=1, timeout=PATIENCE)
         for work in (read, keep_user):
-            with pytest.raises(asyncpg.PostgresError, match="Not now"):
+            with pytest.raises(Unavailable) as refused:
                 await work(database)
+            assert isinstance(refused.value.__cause__, asyncpg.PostgresError)
+            assert refused.value.__cause__.sqlstate == code
         await database.close()
 
 

@@ -38,6 +38,8 @@ class Previewing:
     tokens: PreviewTokens
     now: Clock
     new_id: Callable[[], int] = random_id
+    reading: TransactionFactory | None = None
+    """For what changes nothing; by default as for what does."""
 
     async def issue(self, *, actor: int, article: int, of: Previewed, lifetime: timedelta) -> IssuedPreview:
         """Leave to read the article, or its working copy. Raises `WorkingCopyNotFound`, `TooManyPreviews`."""
@@ -60,7 +62,7 @@ class Previewing:
 
     async def list(self, *, actor: int, article: int) -> Sequence[Preview]:
         """The previews of the article that have not expired, the newest first."""
-        async with self.transaction() as tx:
+        async with (self.reading or self.transaction)() as tx:
             at = self.now()
             (await tx.articles.look(article, actor=actor, at=at)).check_changeable_by(actor, at=at)
             return await tx.previews.of(article, at=at)

@@ -23,6 +23,8 @@ class Reworking:
     markdown: Markdown
     now: Clock
     edition: Callable[[], str] = new_edition
+    reading: TransactionFactory | None = None
+    """For what changes nothing; by default as for what does."""
 
     async def save(
         self,
@@ -49,7 +51,7 @@ class Reworking:
 
     async def show(self, *, actor: int, article: int) -> WorkingCopyView:
         """The copy. Raises `WorkingCopyNotFound`."""
-        async with self.transaction() as tx:
+        async with (self.reading or self.transaction)() as tx:
             at = self.now()
             (await tx.articles.look(article, actor=actor, at=at)).check_changeable_by(actor, at=at)
             return WorkingCopyView.of(await tx.working_copies.get(article))

@@ -13,6 +13,7 @@ from blog.container import (
     SchemaBehind,
     SchemaState,
     backups,
+    check_encoding,
     postgres_programs,
     running_database,
     schema_missing,
@@ -55,8 +56,9 @@ def restore(*, file: str, force: bool) -> None:
                 f"The database holds a blog already, or tables of the same names ({', '.join(sorted(in_the_way))}). "
                 f"Restore into an empty database, or add --force to replace them."
             )
-        backups.restore(programs, archive, say=_say)
         container = Container(settings=settings)
+        check_encoding(container)
+        backups.restore(programs, archive, say=_say)
         state = schema_state(container)
         if state is SchemaState.BEHIND and its_own:
             container.schema().upgrade(settings.database_url, say=_say)

@@ -32,7 +32,9 @@ from blog.container import (
     NoSuchRevision,
     SchemaBehind,
     SchemaState,
+    check_encoding,
     current_database,
+    room_for_connections,
     running_database,
     schema_missing,
     schema_state,
@@ -40,7 +42,7 @@ from blog.container import (
 from blog.domain.errors import BlogError, Unavailable
 from blog.entrypoints import articles, backups, connections, logs, users
 from blog.entrypoints.listening import Address, CannotListen, answers
-from blog.settings import Settings, SettingsError
+from blog.settings import LEAST_CONNECTIONS, Settings, SettingsError
 
 # What helps, by the beginning of the SQLSTATE (PostgreSQL, appendix A) with which it refuses; the first that fits.
 REMEDIES = {
@@ -78,10 +80,9 @@ def run(command: str, **arguments: object) -> int:
         reason = str(error)
     except NoSuchRevision as error:
         reason = f"{str(error).rstrip('.')}. What there is, and in which order, says: blog db history"
-    except SchemaBehind as error:
-        reason = str(error)
     except Unavailable as error:
-        reason = _reason(error.__cause__ or error)
+        # Those that have a name of their own say what helps.
+        reason = str(error) if type(error) is not Unavailable else _reason(error.__cause__ or error)
     except BlogError as error:
         reason = f"{str(error).rstrip('.')}."
     except (DBAPIError, PostgresError, InterfaceError) as error:
@@ -122,9 +123,12 @@ def serve(*, host: str, port: int, workers: int) -> None:
     address = Address.resolve(host, port)
     settings = Settings.load(serving=True, served_at=address.url)
     ip = address.bindable()
-    if settings.database_url is None:
+    its_own = settings.database_url is None
+    if its_own:
         _check_connections(settings, workers)
     with current_database(settings, say=say) as settings:
+        if not its_own:
+            _compare_connections(settings, workers)
         settings = _with_key(settings)
         _tell_workers(settings)
         logs.configure(log_format=settings.log_format, debug=settings.debug)
@@ -246,7 +250,8 @@ def upgrade(*, revision: str) -> None:
     """Apply migrations."""
     with running_database(Settings.load(), say=say) as settings:
         container = Container(settings=settings)
-        container.schema().upgrade(settings.database_url, revision, say=say)
+        prepared = settings.database_prepared_statements
+        container.schema().upgrade(settings.database_url, revision, prepared=prepared, say=say)
         say(f"The schema is {schema_state(container).value}.")
 
 
@@ -254,7 +259,8 @@ def downgrade(*, revision: str) -> None:
     """Take migrations back."""
     with running_database(Settings.load(), say=say) as settings:
         container = Container(settings=settings)
-        container.schema().downgrade(settings.database_url, revision, say=say)
+        prepared = settings.database_prepared_statements
+        container.schema().downgrade(settings.database_url, revision, prepared=prepared, say=say)
         say(f"The schema is {schema_state(container).value}.")
 
 
@@ -264,9 +270,10 @@ def history() -> None:
 
 
 def check() -> int:
-    """Say whether the schema is current and whole; if it is not, that is a failure."""
+    """Say whether the database is in UTF-8 and its schema current and whole; if it is not, that is a failure."""
     with running_database(Settings.load(), say=say) as settings:
         container = Container(settings=settings)
+        check_encoding(container)
         state = schema_state(container)
         missing = schema_missing(container) if state is SchemaState.CURRENT else []
     for line in missing:
@@ -303,12 +310,36 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
 
 def _check_connections(settings: Settings, workers: int) -> None:
     """Refuse workers that would one day find the blog's own PostgreSQL full."""
-    if (wanted := workers * settings.database_pool_size) > CONNECTIONS:
+    if (wanted := workers * settings.connections) > CONNECTIONS:
         raise Failure(
-            f"{workers} workers with {settings.database_pool_size} connections each want {wanted}, and the blog's "
-            f"own PostgreSQL has {CONNECTIONS} for them. Set DATABASE_POOL_SIZE to {CONNECTIONS // workers} or less, "
-            f"ask for fewer --workers, or set DATABASE_URL to a PostgreSQL that has more."
+            f"{workers} workers with {settings.connections} connections each want {wanted}, and the blog's "
+            f"own PostgreSQL has {CONNECTIONS} for them. {_fewer(CONNECTIONS, workers)}, or set DATABASE_URL to a "
+            f"PostgreSQL that has more."
         )
+
+
+def _compare_connections(settings: Settings, workers: int) -> None:
+    """Say what PostgreSQL will not have for all workers. They start all the same, and wait for what there is.
+
+    A pooler shares out what there is. How many it has, PostgreSQL does not know.
+    """
+    if not settings.database_prepared_statements:
+        return
+    room = room_for_connections(Container(settings=settings))
+    wanted = workers * settings.connections
+    if wanted > room.connections - room.taken:
+        say(
+            f"Too many connections: {workers} workers with {settings.connections} each want {wanted}, and PostgreSQL "
+            f"has {room.connections}, of which others use {room.taken} now. Requests will wait for one another. "
+            f"{_fewer(room.connections - room.taken, workers)}, or raise max_connections of PostgreSQL."
+        )
+
+
+def _fewer(connections: int, workers: int) -> str:
+    """What helps where there are no more connections than this."""
+    if (each := connections // workers) >= LEAST_CONNECTIONS:
+        return f"Set DATABASE_POOL_SIZE to {each} or less, ask for fewer --workers"
+    return "Ask for fewer --workers"
 
 
 def _with_key(settings: Settings) -> Settings:

@@ -16,10 +16,13 @@ from blog.settings.names import shown
 from blog.settings.origins import authority, authority_of, origins, site_url
 from blog.settings.sources import Found, find
 
-__all__ = ["KEY_BYTES", "Settings", "SettingsError"]
+__all__ = ["KEY_BYTES", "LEAST_CONNECTIONS", "Settings", "SettingsError"]
 
 # RFC 7518, section 3.2: a key is at least as long as the hash that it keys.
 KEY_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
+LEAST_CONNECTIONS = 3
+"""Of each worker: one for readiness, one for reads, one for writes."""
+
 MAKE_A_KEY = "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(64))'"
 
 
@@ -154,7 +157,9 @@ class Settings:
     blog_data_dir: Path = setting(
         _folder, str(user_data_path("blog")), "Folder of the blog's own PostgreSQL and key; by default the user's."
     )
-    database_pool_size: int = setting(_between(1, 1000), "10", "Connections that each worker keeps to PostgreSQL.")
+    database_pool_size: int = setting(
+        _between(1, 1000), "10", "Most connections of each worker to PostgreSQL, 3 or more: one is for readiness."
+    )
     database_timeout_seconds: int = setting(
         _between(1, 3600), "5", "Seconds a connection, a statement or a lock is waited for."
     )
@@ -173,6 +178,21 @@ class Settings:
     def authority(self) -> str:
         """The host name in the ids of articles in feeds."""
         return self.feed_authority or authority_of(self.site_url)
+
+    @property
+    def connections(self) -> int:
+        """The most connections of a worker to PostgreSQL: one for readiness, and two or more for requests."""
+        return max(LEAST_CONNECTIONS, self.database_pool_size)
+
+    @property
+    def connections_for_requests(self) -> int:
+        """All but that for readiness, which never waits behind requests."""
+        return self.connections - 1
+
+    @property
+    def connections_for_writes(self) -> int:
+        """Those that writes may hold, so that writes which wait for a lock leave a quarter, or one, to reads."""
+        return self.connections_for_requests - max(1, self.connections_for_requests // 4)
 
     @classmethod
     def find(cls, environment: Mapping[str, str] | None = None, *, file: Path | None = Path(".env")) -> Found:

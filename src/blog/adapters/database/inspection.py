@@ -1,5 +1,7 @@
 """What a database consists of: columns, constraints, indexes, functions, extensions and the encoding."""
 
+from dataclasses import dataclass
+
 from sqlalchemy import String, column, text
 
 from blog.adapters.database.engine import Database
@@ -60,3 +62,41 @@ _DESCRIPTION = text(r"""
 async def describe(database: Database) -> set[str]:
     """What the database consists of, a line each. Raises `Unavailable`."""
     return {row.line for row in await database.read(_DESCRIPTION, {})}
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many connections PostgreSQL has for the user of this database, and how many of them others have now."""
+
+    connections: int
+    taken: int
+
+
+# Roles and databases may have a limit of their own; of others' sessions, anyone may know that they are there.
+_ROOM = text("""
+    WITH sessions AS (
+        SELECT datid, usesysid FROM pg_stat_activity WHERE usesysid IS NOT NULL AND pid <> pg_backend_pid()
+    ),
+    limits AS (
+        SELECT
+            current_setting('max_connections')::int - CASE WHEN rolsuper THEN 0 ELSE
+                current_setting('superuser_reserved_connections')::int
+                + coalesce(nullif(current_setting('reserved_connections', true), '')::int, 0)
+            END AS most,
+            (SELECT count(*) FROM sessions) AS taken
+        FROM pg_roles WHERE rolname = current_user
+        UNION ALL
+        SELECT rolconnlimit, (SELECT count(*) FROM sessions WHERE usesysid = pg_roles.oid)
+        FROM pg_roles WHERE rolname = current_user AND rolconnlimit >= 0
+        UNION ALL
+        SELECT datconnlimit, (SELECT count(*) FROM sessions WHERE datid = pg_database.oid)
+        FROM pg_database WHERE datname = current_database() AND datconnlimit >= 0
+    )
+    SELECT most, taken FROM limits ORDER BY most - taken LIMIT 1
+""")
+
+
+async def room(database: Database) -> Room:
+    """Where there is the least room: on the server, for the user, in the database. Raises `Unavailable`."""
+    ((most, taken),) = await database.read(_ROOM, {})
+    return Room(most, taken)

@@ -14,7 +14,13 @@ BUILD_TIMEOUT = "10min"
 @contextmanager
 def without_stopping_anyone() -> Iterator[None]:
     """Leave the migration's transaction, for statements with CONCURRENTLY. What came before is committed."""
+    config = op.get_context().config
+    prepared = config is None or config.attributes.get("prepared", True)
     with op.get_context().autocommit_block():
+        if not prepared:
+            # Behind a pooler each statement may have another session: none of them may be told anything.
+            yield
+            return
         op.execute(f"SET lock_timeout = '{BUILD_TIMEOUT}'")
         try:
             yield

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import URL, Select, String, column, select, table
+from sqlalchemy import URL, Select, String, column, select, table, text
 
-from blog.adapters.database.engine import Database, naming_errors
+from blog.adapters.database.clocks import ClockWatch
+from blog.adapters.database.engine import Database, translate_errors
 from blog.adapters.database.inspection import describe
 from blog.domain.errors import Unavailable
 
@@ -25,11 +26,24 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[2]
 DESCRIPTION = Path(__file__).with_name("schema.txt")
 """What `describe` answers for a database with every migration, a line each."""
+ENCODING = "UTF8"
+SERVER_ENCODING = text("SHOW server_encoding")
 VERSIONS: Select[str] = select(column("version_num", String)).select_from(table("alembic_version"))
 
 
 class SchemaBehind(Unavailable):
     sentence = "The database lacks migrations. Run: blog db upgrade"
+
+
+class WrongEncoding(Unavailable):
+    """The database is not in UTF-8, which every text of the blog is."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(
+            f"The database has the encoding {encoding}, and the blog needs UTF8: in another, texts are refused and "
+            f"searches miss words. Create one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and name "
+            f"it in DATABASE_URL."
+        )
 
 
 class NoSuchRevision(Exception):
@@ -55,20 +69,25 @@ class Schema:
         known = sorted(file.name.partition("_")[0] for file in (self._folder / "versions").glob("*.py"))
         self.head, self._known = known[-1], frozenset(known)
 
-    def config(self, url: URL | None = None) -> "Config":
-        """What Alembic's commands take; `url` is the database they work on."""
+    def config(self, url: URL | None = None, **attributes: object) -> "Config":
+        """What Alembic's commands take; `url` is the database they work on. `migrations/env.py` reads the rest."""
         from alembic.config import Config
 
-        config = Config(attributes={"url": url})
+        config = Config(attributes={"url": url, **attributes})
         config.set_main_option("script_location", str(self._folder).replace("%", "%%"))
         return config
 
     def upgrade(
-        self, url: URL | None, revision: str = "head", *, say: Callable[[str], None] = lambda _: None
+        self,
+        url: URL | None,
+        revision: str = "head",
+        *,
+        prepared: bool = True,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Apply migrations. Blocks. Raises `Unavailable` or `NoSuchRevision`.
+        """Apply migrations. Blocks. Raises `Unavailable` or `NoSuchRevision`, and `WrongEncoding` before it begins.
 
-        `say` hears which, before any is applied.
+        `say` hears which, before any is applied. `prepared` is that of `Database`.
         """
 
         def steps(script: "ScriptDirectory", applied: str) -> "list[RevisionStep]":
@@ -80,9 +99,11 @@ class Schema:
                 say(f"Applying the migration {_titles(found)} …")
             return found
 
-        self._run(url, revision, steps)
+        self._run(url, revision, steps, prepared=prepared, encoding=ENCODING)
 
-    def downgrade(self, url: URL | None, revision: str, *, say: Callable[[str], None] = lambda _: None) -> None:
+    def downgrade(
+        self, url: URL | None, revision: str, *, prepared: bool = True, say: Callable[[str], None] = lambda _: None
+    ) -> None:
         """Take migrations back, as `upgrade` applies them. `say` hears which, and what is left, before any is."""
 
         def steps(script: "ScriptDirectory", applied: str) -> "list[RevisionStep]":
@@ -95,10 +116,14 @@ class Schema:
                 say(f"Taking back {_titles(found)}, which leaves nothing of the blog, neither tables nor rows.")
             return found
 
-        self._run(url, revision, steps)
+        self._run(url, revision, steps, prepared=prepared)
 
     def _run(
-        self, url: URL | None, revision: str, steps: "Callable[[ScriptDirectory, str], list[RevisionStep]]"
+        self,
+        url: URL | None,
+        revision: str,
+        steps: "Callable[[ScriptDirectory, str], list[RevisionStep]]",
+        **attributes: object,
     ) -> None:
         """Run what `steps` finds between what is applied and `revision`.
 
@@ -107,12 +132,12 @@ class Schema:
         from alembic.runtime.environment import EnvironmentContext
         from alembic.script import ScriptDirectory
 
-        config = self.config(url)
+        config = self.config(url, **attributes)
         script = ScriptDirectory.from_config(config)
         # After a lock time-out the rest is found again, and need not be said again.
         found = lru_cache(lambda applied: steps(script, applied))
         context = EnvironmentContext(config, script, fn=lambda applied, _: found(applied), destination_rev=revision)
-        with naming_errors(), naming_refusals(), context:
+        with translate_errors(), naming_refusals(), context:
             script.run_env()
 
     def history(self) -> None:
@@ -129,10 +154,16 @@ class Schema:
         expected = set(DESCRIPTION.read_text(encoding="utf-8").splitlines())
         return sorted(expected - await describe(database))
 
+    async def check_encoding(self, database: Database) -> None:
+        """Raises `WrongEncoding`, and `Unavailable`."""
+        ((encoding,),) = await database.read(SERVER_ENCODING, {})
+        if encoding != ENCODING:
+            raise WrongEncoding(encoding)
+
     async def state(self, database: Database) -> SchemaState:
-        """Whether the database has every migration. Raises `Unavailable`."""
+        """Whether the database has every migration. Does not wait behind requests. Raises `Unavailable`."""
         try:
-            versions = {row.version_num for row in await database.read(VERSIONS, {})}
+            versions = {row.version_num for row in await database.read_soon(VERSIONS, {})}
         except asyncpg.UndefinedTableError:
             versions = set()
         if versions - self._known:
@@ -156,11 +187,13 @@ def naming_refusals() -> Iterator[None]:
 
 
 class DatabaseReadiness:
-    """Ready is a database that answers and has every migration."""
+    """Ready is a database that answers, has every migration, and agrees with this machine what time it is."""
 
-    def __init__(self, database: Database, schema: Schema) -> None:
-        self._database, self._schema = database, schema
+    def __init__(self, database: Database, schema: Schema, clocks: ClockWatch | None = None) -> None:
+        self._database, self._schema, self._clocks = database, schema, clocks
 
     async def check(self) -> None:
         if await self._schema.state(self._database) is SchemaState.BEHIND:
             raise SchemaBehind
+        if self._clocks:
+            await self._clocks.check()

@@ -8,7 +8,8 @@ from typing import Any, Self
 from sqlalchemy import Executable
 
 from blog.adapters.database.articles import DatabaseArticles
-from blog.adapters.database.engine import Connection, Database, Row, naming_errors, prepare
+from blog.adapters.database.engine import Database, Row, prepare, translate_errors
+from blog.adapters.database.pool import Connection
 from blog.adapters.database.previews import DatabasePreviews
 from blog.adapters.database.replies import DatabaseReplies
 from blog.adapters.database.users import DatabaseUsers
@@ -17,10 +18,13 @@ from blog.domain.errors import Unavailable
 
 
 class DatabaseTransaction:
-    """One transaction of PostgreSQL on a connection of its own, at its default isolation (read committed)."""
+    """One transaction of PostgreSQL on a connection of its own, at its default isolation (read committed).
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    One that only reads (`writing=False`) does not wait for a connection behind those that write.
+    """
+
+    def __init__(self, database: Database, *, writing: bool = True) -> None:
+        self._database, self._writing = database, writing
 
     def _work_on(self, connection: Connection) -> None:
         self._connection = connection
@@ -32,10 +36,10 @@ class DatabaseTransaction:
         self.replies = DatabaseReplies(self.execute)
 
     async def __aenter__(self) -> Self:
-        self._work_on(await self._database.acquire())
+        self._work_on(await self._database.acquire(writing=self._writing))
         try:
-            with naming_errors():
-                await self._connection.execute("BEGIN")
+            with translate_errors():
+                await self._connection.execute("BEGIN" if self._writing else "BEGIN READ ONLY")
         except BaseException:
             self._database.release(self._connection, broken=True)
             raise
@@ -59,7 +63,7 @@ class DatabaseTransaction:
     async def _end(self, *, keep: bool) -> None:
         broken = True
         try:
-            with naming_errors():
+            with translate_errors():
                 await self._connection.execute("COMMIT" if keep else "ROLLBACK")
             broken = False
         finally:
@@ -69,7 +73,7 @@ class DatabaseTransaction:
         """The rows of one statement of the transaction. Raises `Unavailable`."""
         sql, arguments = prepare(statement, parameters or {})
         try:
-            with naming_errors():
+            with translate_errors():
                 rows: Sequence[Row] = await self._connection.fetch(sql, *arguments)
                 return rows
         except BaseException:
@@ -89,10 +93,10 @@ class JoinedTransaction(DatabaseTransaction):
         self._work_on(connection)
 
     async def __aenter__(self) -> Self:
-        with naming_errors():
+        with translate_errors():
             await self._connection.execute("SAVEPOINT blog")
         return self
 
     async def _end(self, *, keep: bool) -> None:
-        with naming_errors():
+        with translate_errors():
             await self._connection.execute(f"{'' if keep else 'ROLLBACK TO SAVEPOINT blog; '}RELEASE SAVEPOINT blog")

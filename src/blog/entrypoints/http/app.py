@@ -18,7 +18,7 @@ from typing import Any, NoReturn, get_type_hints
 from litestar import Litestar, Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 
-from blog.container import Container, close
+from blog.container import Container, close, watch
 from blog.entrypoints import connections, logs
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http import (
@@ -113,9 +113,12 @@ def build(container: Container) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        watching = asyncio.create_task(watch(container))
         try:
             yield
         finally:
+            watching.cancel()
+            await asyncio.wait([watching])
             await close(container)
 
     admit = admission.Admission(container.authenticating, require_if_match=settings.require_if_match)
