@@ -94,13 +94,17 @@ class Container(containers.DeclarativeContainer):
     tokens = providers.Singleton(
         JwtAccessTokens,
         key=settings.provided.secret_key,
+        previous=settings.provided.secret_key_previous,
         algorithm=settings.provided.algorithm,
         lifetime=providers.Factory(timedelta, minutes=settings.provided.access_token_expire_minutes),
         now=now,
     )
 
     preview_tokens = providers.Singleton(
-        JwtPreviewTokens, key=settings.provided.secret_key, algorithm=settings.provided.algorithm
+        JwtPreviewTokens,
+        key=settings.provided.secret_key,
+        previous=settings.provided.secret_key_previous,
+        algorithm=settings.provided.algorithm,
     )
     markdown = providers.Singleton(RustMarkdown)
 

@@ -187,9 +187,14 @@ class Service:
         return self._out.read_text(encoding="utf-8")
 
     @property
+    def log(self) -> str:
+        """All that it has written to standard error since it was last started."""
+        return self._err.read_text(encoding="utf-8")
+
+    @property
     def complaints(self) -> str:
         """All that it has written to standard error since it was last started, but for the log of requests."""
-        lines = self._err.read_text(encoding="utf-8").splitlines()
+        lines = self.log.splitlines()
         return "\n".join(line for line in lines if '"level":"info"' not in line)
 
     def status(self, path: str) -> int | None:

@@ -153,6 +153,42 @@ def test_secrets_may_be_in_files(configured: dict[str, object], tmp_path: Path) 
     assert not (tmp_path / "data").exists()
 
 
+def test_an_exchange_of_keys_signs_nobody_out_and_ends_no_preview(tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    new.write_text(SECRET_KEY[::-1])
+    with Service(tmp_path / "data", workers=2) as service:
+        signed_in = service.register()
+        with service.client() as client:
+            article = client.post("/articles", json={**ARTICLE, "published": False}, headers=signed_in).json()["id"]
+            shown = client.post(f"/articles/{article}/previews", json={"of": "article"}, headers=signed_in)
+        link = f"/preview?token={shown.json()['token']}"
+        assert service.stop() == 0
+
+        # The key of before is where the blog keeps its own.
+        service.settings = {"secret_key_file": new, "secret_key_previous_file": tmp_path / "data" / "secret_key"}
+        service.start()
+        service.wait_until_ready()
+        for _ in range(10):  # of either worker
+            with service.client() as client:
+                assert client.get("/users/me", headers=signed_in).status_code == 200
+                assert client.get(link).status_code == 200
+        with service.client() as client:
+            again = client.post("/auth/login", data={"username": "ada", "password": PASSWORD})
+        assert service.stop() == 0
+        said = service.said + service.log
+        assert SECRET_KEY[::-1] not in said
+        assert (tmp_path / "data" / "secret_key").read_text() not in said
+
+        service.settings = {"secret_key_file": new}
+        service.start()
+        service.wait_until_ready()
+        with service.client() as client:
+            assert client.get("/users/me", headers=signed_in).status_code == 401
+            assert client.get(link).status_code == 404
+            signed_in = {"Authorization": f"Bearer {again.json()['access_token']}"}
+            assert client.get("/users/me", headers=signed_in).status_code == 200
+
+
 def test_two_services_share_a_data_folder(tmp_path: Path) -> None:
     one, other = (Service(tmp_path / "data") for _ in range(2))
     try:

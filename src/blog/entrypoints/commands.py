@@ -321,7 +321,8 @@ def _tell_workers(settings: Settings) -> None:
             "SECRET_KEY": settings.secret_key,
             "SITE_URL": settings.site_url,
         }
-        os.environ.update(Settings.find().texts | found_out)
-        for name in found_out:
+        texts = Settings.find().texts | found_out
+        os.environ.update(texts)
+        for name in texts:
             # Both forms of one setting would contradict each other.
             os.environ.pop(f"{name}_FILE", None)

@@ -120,6 +120,9 @@ class Settings:
     secret_key: str | None = setting(
         _secret, None, "What signs tokens: 32 bytes or more. Needed with DATABASE_URL, made otherwise.", secret=True
     )
+    secret_key_previous: str | None = setting(
+        _secret, None, "A second key: tokens that it signed are taken, too, and none are signed with it.", secret=True
+    )
     algorithm: str = setting(_algorithm, "HS256", "How tokens are signed: HS256, HS384 or HS512.")
     access_token_expire_minutes: int = setting(_between(1, 525_600), "30", "Minutes that a token is good for.")
     backend_cors_origins: tuple[str, ...] = setting(
@@ -147,10 +150,25 @@ class Settings:
 
     def __post_init__(self) -> None:
         needed = KEY_BYTES[self.algorithm]
-        if self.secret_key is not None and len(self.secret_key.encode()) < needed:
-            raise SettingsError(
-                f"SECRET_KEY is too short: {self.algorithm} needs {needed} bytes or more. {MAKE_A_KEY}"
+        short = [
+            name
+            for name, key in (("SECRET_KEY", self.secret_key), ("SECRET_KEY_PREVIOUS", self.secret_key_previous))
+            if key is not None and len(key.encode()) < needed
+        ]
+        remedies = {
+            "SECRET_KEY": MAKE_A_KEY,
+            "SECRET_KEY_PREVIOUS": "Take it out: it signed nothing that would be taken.",
+        }
+        wrong = [
+            f"{name} is too short: {self.algorithm} needs {needed} bytes or more. {remedies[name]}" for name in short
+        ]
+        if self.secret_key_previous is not None and self.secret_key_previous == self.secret_key:
+            wrong.append(
+                "SECRET_KEY_PREVIOUS is the same as SECRET_KEY: set SECRET_KEY to a new key, "
+                "or take SECRET_KEY_PREVIOUS out."
             )
+        if wrong:
+            raise SettingsError("\n".join(wrong))
 
     @property
     def authority(self) -> str:
@@ -197,8 +215,16 @@ class Settings:
         except ValueError as error:  # Of a default, which has no name here: that of the folder alone can be wrong.
             wrong.append(f"BLOG_DATA_DIR {error}.")
         # Where its line cannot be read, or has another fault, it is not missing.
-        missing = not found.unreadable and not any("SECRET_KEY" in sentence for sentence in wrong)
-        if serving and missing and "DATABASE_URL" in found.texts and "SECRET_KEY" not in found.texts:
+        missing = not found.unreadable and not any(
+            re.search(r"\bSECRET_KEY(_FILE)?\b", sentence) for sentence in wrong
+        )
+        missing = missing and "SECRET_KEY" not in found.texts
+        if missing and "SECRET_KEY_PREVIOUS" in found.texts:
+            wrong.append(
+                "SECRET_KEY is missing, and needed where SECRET_KEY_PREVIOUS is set: no token is signed with that "
+                f"one. {MAKE_A_KEY}"
+            )
+        elif serving and missing and "DATABASE_URL" in found.texts:
             wrong.append(f"SECRET_KEY is missing, and needed where DATABASE_URL is set. {MAKE_A_KEY}")
         if wrong or settings is None:
             raise SettingsError("\n".join(wrong))
