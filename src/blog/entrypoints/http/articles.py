@@ -144,7 +144,8 @@ class Turns:
             async with asyncio.timeout(self._patience):
                 await self._turns.acquire()
         except TimeoutError:
-            raise Unavailable from None
+            waited = f"no turn at reading and encoding a page within {self._patience:g} seconds"
+            raise Unavailable from TimeoutError(waited)
 
     async def __aexit__(self, *_: object) -> None:
         self._turns.release()
