@@ -66,10 +66,10 @@ def hearing_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def blog(*arguments: object, cwd: Path, **settings: object) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+def blog(*arguments: object, cwd: Path, prefix: Any = (), **settings: object) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, by way of the words of `prefix`."""
     return subprocess.run(
-        [COMMAND, *map(str, arguments)],
+        [*prefix, COMMAND, *map(str, arguments)],
         cwd=cwd,
         env=environment(settings),
         stdin=subprocess.DEVNULL,
@@ -126,8 +126,10 @@ class Service:
         workers: int = 1,
         port: int | None = None,
         host: str = "127.0.0.1",
+        prefix: Sequence[str] = (),
         **settings: object,
     ) -> None:
+        self.prefix = prefix
         self.folder, self.workers, self.settings = folder, workers, settings
         self.port, self.host = port or free_port(), host
         self._reached_by = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
@@ -157,7 +159,17 @@ class Service:
         """
         with hearing_signals(), self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
-                [COMMAND, "serve", "--host", self.host, "--port", str(self.port), "--workers", str(self.workers)],
+                [
+                    *self.prefix,
+                    COMMAND,
+                    "serve",
+                    "--host",
+                    self.host,
+                    "--port",
+                    str(self.port),
+                    "--workers",
+                    str(self.workers),
+                ],
                 cwd=self.folder.parent,
                 env=environment({"blog_data_dir": self.folder, **self.settings}),
                 stdin=subprocess.DEVNULL,

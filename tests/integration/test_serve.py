@@ -313,6 +313,95 @@ def test_a_worker_that_replaces_another_has_its_settings(tmp_path: Path) -> None
         service.wait_until_ready()
         with service.client() as client:
             assert "<title>Notes</title>" in client.get("/feed.atom").text
+# Where a user has no home and no name, and the disk can only be read
+
+READ_ONLY = """
+for writable do
+    [ "$writable" = -- ] && break
+    mount --bind "$writable" "$writable" || exit
+done
+mount -o remount,bind,ro / || exit
+while [ "$1" != -- ]; do shift; done
+shift
+cd "$PWD"
+exec "$@"
+"""
+NOBODY_KNOWN = ["unshare", "--user", "--map-user=12345", "--map-group=12345", "--"]
+HOMELESS = ["env", "-u", "HOME", "-u", "TMPDIR", "-u", "XDG_DATA_HOME"]
+
+
+def read_only_but(*folders: Path) -> list[str]:
+    """What runs a command where nothing can be written but what is in these folders."""
+    mounts = ["unshare", "--user", "--map-root-user", "--mount", "--propagation", "private", "sh", "-c", READ_ONLY]
+    prefix = [*mounts, "sh", *map(str, folders), "--", *NOBODY_KNOWN, *HOMELESS]
+    script = 'touch "$HOME/x" /tmp/x /var/tmp/x 2>/dev/null && exit 1; id -u; test -z "$HOME"'
+    tried = subprocess.run([*prefix, "sh", "-c", script], capture_output=True, encoding="utf-8", check=False)
+    if (tried.returncode, tried.stdout) != (0, "12345\n"):
+        pytest.skip(f"this machine makes no namespaces for tests: {tried.stderr}")
+    return prefix
+
+
+def test_a_user_without_a_home_is_asked_for_a_folder(tmp_path: Path) -> None:
+    for command in ("serve", "db check", "db upgrade", "article list", "backup -"):
+        result = blog(*command.split(), cwd=tmp_path, prefix=read_only_but())
+        assert result.returncode == 2
+        assert "Traceback" not in result.stderr
+        first, *lines = result.stderr.splitlines()
+        assert first.startswith("blog: the settings cannot be used")
+        assert [line.split()[0] for line in lines] == ["BLOG_DATA_DIR"]
+        assert "DATABASE_URL" in lines[0]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_on_a_configured_database_it_needs_no_home_no_name_and_no_disk(
+    workers: int, configured: dict[str, object], tmp_path: Path
+) -> None:
+    prefix = read_only_but()
+    assert blog("db", "check", cwd=tmp_path, prefix=prefix, **configured).returncode == 0
+    url, key = configured["database_url"], configured["secret_key"]
+    with Service(
+        tmp_path / "data", workers=workers, prefix=prefix, database_url=url, secret_key=key, blog_data_dir=""
+    ) as service:
+        signed_in = service.register()
+        with service.client() as client:
+            large = {**ARTICLE, "content": "The engine weaves. " * 4_000}
+            assert client.post("/articles", json=large, headers=signed_in).status_code == 201
+            assert "weaves" in client.get("/articles?include=content_html").text
+        killed = min(service.workers_alive())
+        kill(killed)
+        eventually(lambda: len(service.workers_alive() - {killed}) == workers, "the killed worker is replaced")
+        service.wait_until_ready()
+        assert service.stop() == 0
+        assert not [line for line in service.complaints.splitlines() if "Unexpected exit" not in line]
+
+
+@pytest.mark.parametrize("sslmode", ["prefer", "disable"])
+def test_a_home_of_somebody_else_is_none(sslmode: str, tmp_path: Path) -> None:
+    """`setpriv` leaves the variable as it was, and the driver would stumble over files that it may not see."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0)
+    prefix = [*NOBODY_KNOWN]
+    probe = subprocess.run([*prefix, "ls", str(home)], capture_output=True, check=False)
+    if b"Permission denied" not in probe.stderr:
+        pytest.skip("this machine makes no namespaces for tests")
+    url = f"postgresql://ada@127.0.0.1:{free_port()}/blog?sslmode={sslmode}"
+    for told, words in (({}, "BLOG_DATA_DIR is missing"), ({"database_url": url}, "Connect call failed")):
+        result = blog("db", "check", cwd=tmp_path, prefix=prefix, home=home, **told)
+        assert words in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_its_own_database_needs_one_folder_and_no_home_and_no_name(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    with Service(data, workers=2, prefix=read_only_but(data)) as service:
+        signed_in = service.register()
+        assert service.stop() == 0
+        service.wait_until_gone(within=SOON)
+        service.start()
+        service.wait_until_ready()
+        with service.client() as client:
+            assert client.get("/users/me", headers=signed_in).status_code == 200
 
 
 # Refusing to start: what is wrong, in one sentence, and how to mend it

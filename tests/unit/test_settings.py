@@ -39,7 +39,7 @@ def test_with_nothing_set_everything_has_a_default() -> None:
     assert settings.backend_cors_origins == ("http://localhost:3000",)
     assert settings.trusted_proxies == ()
     assert settings.log_format == "auto"
-    assert settings.blog_data_dir.is_absolute()
+    assert settings.data_folder.is_absolute()
 
 
 def test_everything_can_be_set(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ class Failure(Exception):
 
 def run(command: str, **arguments: object) -> int:
     """Run a command and say what came of it; the answer is the exit code."""
+    _leave_foreign_home()
     try:
         return COMMANDS[command](**arguments) or 0
     except SettingsError as error:
@@ -93,6 +94,16 @@ def run(command: str, **arguments: object) -> int:
         return 130
     print("blog:", " ".join(reason.split()), file=sys.stderr)
     return 1
+
+
+def _leave_foreign_home() -> None:
+    """Forget a home that this user may not enter, as `setpriv` leaves it: the driver would fail on its files."""
+    try:
+        Path(os.environ.get("HOME", "/"), ".pgpass").stat()
+    except PermissionError:
+        del os.environ["HOME"]
+    except OSError:
+        pass  # What is not there is not looked at, either.
 
 
 def _reason(error: BaseException) -> str:
@@ -281,7 +292,7 @@ def _with_key(settings: Settings) -> Settings:
     """The settings with a key: the one that is set, or the blog's own, made on the first start."""
     if settings.secret_key:
         return settings
-    file = settings.blog_data_dir / "secret_key"
+    file = settings.data_folder / "secret_key"
     try:
         if not file.exists():
             _make_key(file)

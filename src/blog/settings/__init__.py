@@ -89,12 +89,30 @@ def _folder(value: str) -> Path:
         raise ValueError("must be an absolute path, because the working directory is gone") from None
 
 
-def setting(convert: Callable[[str], Any], default: str | None, meaning: str, *, secret: bool = False) -> Any:  # noqa: ANN401
+def _user_folder() -> str | None:
+    """The user's data folder, or None for a user without a home, such as a bare number in a container."""
+    try:
+        return str(user_data_path("blog"))
+    except RuntimeError:
+        return None
+
+
+def setting(
+    convert: Callable[[str], Any],
+    default: str | Callable[[], str | None] | None,
+    meaning: str,
+    *,
+    secret: bool = False,
+) -> Any:  # noqa: ANN401
     """A field that the environment variable of its name, in capitals, sets; `default` is written as one would.
 
     A secret may also be in the file that the variable of its name and `_FILE` names.
     """
-    make = (lambda: None) if default is None else (lambda: convert(default))
+
+    def make() -> Any:  # noqa: ANN401
+        text = default() if callable(default) else default
+        return None if text is None else convert(text)
+
     return field(
         default_factory=make, repr=not secret, metadata={"convert": convert, "meaning": meaning, "secret": secret}
     )
@@ -169,6 +187,16 @@ class Settings:
             )
         if wrong:
             raise SettingsError("\n".join(wrong))
+
+    @property
+    def data_folder(self) -> Path:
+        """The folder of the blog's own PostgreSQL and key. Raises `SettingsError` where nothing says which it is."""
+        if self.blog_data_dir is None:
+            raise SettingsError(
+                "BLOG_DATA_DIR is missing, and this user has no home folder in whose place it could be: set it to a "
+                "folder that this user may write to, or set DATABASE_URL to a PostgreSQL of your own."
+            )
+        return self.blog_data_dir
 
     @property
     def authority(self) -> str:

@@ -157,9 +157,12 @@ def _answers(sockets: str) -> bool:
 
 
 def _start(
-    data_dir: Path, lock: int, settings: dict[str, str], say: Callable[[str], None]
+    data_dir: Path, lock: int, settings: dict[str, str], say: Callable[[str], None], sockets: Path | None = None
 ) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a server, on new data if there is none, and answer its supervisor and its socket folder."""
+    """Start a server, on new data if there is none, and answer its supervisor and its socket folder.
+
+    `sockets` is where clients look for the socket already.
+    """
     programs = find_programs(data_dir, lock)
     if programs.user:
         say(
@@ -172,7 +175,7 @@ def _start(
         say(f"Creating a database in {cluster} …")
         _create(cluster, programs, settings)
     programs.own(cluster)
-    sockets = _socket_folder(cluster, programs)
+    sockets = _socket_folder(cluster, programs, sockets)
     # The lock says that nobody serves this data. These files would name a process that is gone and whose number may
     # be another's by now, as it usually is in a container, and PostgreSQL would take that one for a running server.
     for left_over in (cluster / "postmaster.pid", sockets / f"{_SOCKET}.lock"):
@@ -263,25 +266,42 @@ def _create(cluster: Path, programs: Programs, settings: dict[str, str]) -> None
         os.close(parent)
 
 
-def _socket_folder(cluster: Path, programs: Programs) -> Path:
+def _socket_folder(cluster: Path, programs: Programs, wanted: Path | None = None) -> Path:
     """The cluster itself, which is private, or as private a folder elsewhere if no URL could name a socket in it."""
+
+    def can_be_named(folder: Path) -> bool:
+        return len(os.fsencode(folder / _SOCKET)) <= _SOCKET_LIMIT and not {",", '"'} & set(str(folder))
+
+    if can_be_named(cluster) and wanted in (None, cluster):
+        return cluster
     name = f"blog-{programs.uid}-{hashlib.sha256(os.fsencode(cluster)).hexdigest()[:16]}"
-    places = [cluster, Path(tempfile.gettempdir(), name), Path("/tmp", name)]  # noqa: S108 -- its owner is checked
-    folder = next(
-        place
-        for place in places
-        if len(os.fsencode(place / _SOCKET)) <= _SOCKET_LIMIT and not {",", '"'} & set(str(place))
-    )
-    if folder != cluster:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        ours = found.st_uid in (programs.uid, os.geteuid())
-        if not (stat.S_ISDIR(found.st_mode) and ours and stat.S_IMODE(found.st_mode) == 0o700):
-            raise EmbeddedPostgresError(
-                f"The folder {folder} for PostgreSQL's socket is not private to this user: remove it, {ELSEWHERE}."
-            )
-        programs.own(folder)
+    folder = wanted or _made_elsewhere(name, can_be_named)
+    if folder is None:
+        raise EmbeddedPostgresError(
+            f"The name of {cluster} is too long, or too odd, for PostgreSQL's socket, and there is no folder for "
+            f"temporary files that can be written to: {ELSEWHERE}."
+        )
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    ours = found.st_uid in (programs.uid, os.geteuid())
+    if not (stat.S_ISDIR(found.st_mode) and ours and stat.S_IMODE(found.st_mode) == 0o700):
+        raise EmbeddedPostgresError(
+            f"The folder {folder} for PostgreSQL's socket is not private to this user: remove it, {ELSEWHERE}."
+        )
+    programs.own(folder)
     return folder
+
+
+def _made_elsewhere(name: str, can_be_named: Callable[[Path], bool]) -> Path | None:
+    """A folder of this name where temporary files are: where the disk can only be read, that is memory."""
+    with suppress(FileNotFoundError):
+        tempfile.gettempdir()
+    for parent in (tempfile.tempdir, "/tmp", "/dev/shm"):  # noqa: S108 -- its owner is checked
+        if parent and can_be_named(folder := Path(parent, name)):
+            with suppress(OSError):
+                folder.mkdir(mode=0o700, exist_ok=True)
+                return folder
+    return None
 
 
 def _options(settings: dict[str, str]) -> list[str]:
