@@ -3,19 +3,23 @@
 It runs in a folder and an environment that hold nothing of the developer's. Every wait has a deadline and a name.
 """
 
+import fcntl
+import json
 import os
 import secrets
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import httpx
 
@@ -152,10 +156,10 @@ class Service:
     ) -> None:
         self.kill_everything()
 
-    def start(self, *, output: int | None = None) -> None:
+    def start(self, *, output: int | None = None, terminal: int | None = None) -> None:
         """Start it in a process group of its own, as a shell does, and don't wait for it.
 
-        It writes to the descriptor `output`, or where `said` reads.
+        It writes to the descriptor `output`, or where `said` reads. It is started in the terminal of that descriptor.
         """
         with hearing_signals(), self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
@@ -172,11 +176,17 @@ class Service:
                 ],
                 cwd=self.folder.parent,
                 env=environment({"blog_data_dir": self.folder, **self.settings}),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if terminal is None else terminal,
                 stdout=out if output is None else output,
                 stderr=err,
                 start_new_session=True,
+                preexec_fn=None if terminal is None else partial(fcntl.ioctl, 0, termios.TIOCSCTTY, 0),
             )
+
+    def events(self, words: str = "") -> list[dict[str, Any]]:
+        """What it has logged since it was last started, as JSON, of what says these words."""
+        records = (json.loads(line) for line in self.log.splitlines() if line.startswith("{") and line.endswith("}"))
+        return [record for record in records if words in record["event"]]
 
     def wait_until_ready(self) -> None:
         """Wait until it can do its work, and has said so."""

@@ -34,6 +34,7 @@ from tests.integration.service import (
     eventually,
     free_port,
     kill,
+    processes,
 )
 
 ARTICLE = {"title": "On engines", "content": "The engine weaves\r\n\talgebraic patterns. ✍️", "published": True}
@@ -272,8 +273,100 @@ def test_a_signal_is_heard_while_it_starts(tmp_path: Path) -> None:
 
 
 def test_it_does_not_outlive_its_terminal(tmp_path: Path) -> None:
-    with Service(tmp_path / "data") as service:
-        assert service.stop(signal.SIGHUP, group=True) == 0
+    service = Service(tmp_path / "data")
+    keyboard, terminal = os.openpty()
+    try:
+        service.start(terminal=terminal)
+        service.wait_until_ready()
+        os.close(keyboard)
+        assert service.wait(within=SOON) == 0
+        service.wait_until_gone(within=SOON)
+    finally:
+        os.close(terminal)
+        service.kill_everything()
+
+
+def test_without_a_terminal_sighup_stops_nothing(service: Service) -> None:
+    """A supervisor of services sends it, to one process or to all, and means "read your settings again"."""
+    before = service.workers_alive()
+    os.kill(service.pid, signal.SIGHUP)
+    for process in service.processes():
+        os.kill(process.pid, signal.SIGHUP)
+    eventually(lambda: len(service.events("SIGHUP changes nothing")) >= 2, "it says what it made of it")
+    with service.client() as client:
+        client.get("/articles").raise_for_status()
+    assert service.workers_alive() == before
+    assert service.status("/health/ready") == 200
+    assert service.stop() == 0
+    service.wait_until_gone(within=SOON)
+
+
+def test_without_a_terminal_sighup_does_not_end_its_start(tmp_path: Path) -> None:
+    service = Service(tmp_path / "data")
+    try:
+        service.start()
+        service.wait_until(lambda: "Starting PostgreSQL" in service.said, "it starts PostgreSQL")
+        os.kill(service.pid, signal.SIGHUP)
+        service.wait_until_ready()
+    finally:
+        service.kill_everything()
+
+
+# Draining: told to stop, it is not ready any more, and still answers
+
+
+@pytest.mark.parametrize("everybody", [False, True], ids=["the main process is told", "every process is told"])
+def test_told_to_stop_it_drains_first(everybody: bool, tmp_path: Path) -> None:
+    with Service(tmp_path / "data", workers=2, drain_seconds=3) as service, service.client() as client:
+        signed_in = service.register()
+        workers = service.workers_alive()
+        client.get("/health/live").raise_for_status()
+        (os.killpg if everybody else os.kill)(service.pid, signal.SIGTERM)
+        told = time.monotonic()
+        eventually(lambda: service.status("/health/ready") == 503, "it is not ready any more", within=1)
+        answered = 0
+        while time.monotonic() < told + 2:
+            # Each on a connection of its own, so that both workers are asked.
+            assert [service.status(path) for path in ("/health/ready", "/health/live", "/articles")] == [
+                503,
+                200,
+                200,
+            ]
+            written = client.post("/articles", json=ARTICLE, headers=signed_in)
+            assert (written.status_code, written.headers["Connection"]) == (201, "close")
+            answered += 1
+        assert answered > 5
+        assert service.workers_alive() == workers
+        assert service.wait() == 0
+        assert 3 <= time.monotonic() - told < 3 + SOON
+        service.wait_until_gone(within=SOON)
+        assert len(service.events("Told to stop: /health/ready answers 503")) == 1
+
+
+@pytest.mark.parametrize("then", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_draining(then: signal.Signals, tmp_path: Path) -> None:
+    with Service(tmp_path / "data", workers=2, drain_seconds=60) as service:
+        os.kill(service.pid, signal.SIGTERM)
+        eventually(lambda: service.status("/health/ready") == 503, "it is not ready any more")
+        assert service.stop(then, within=SOON) == 0
+        service.wait_until_gone(within=SOON)
+
+
+def test_an_interrupt_from_a_terminal_does_not_drain(tmp_path: Path) -> None:
+    with Service(tmp_path / "data", workers=2, drain_seconds=60) as service:
+        assert service.stop(signal.SIGINT, group=True, within=SOON) == 0
+        service.wait_until_gone(within=SOON)
+
+
+def test_what_is_killed_while_it_drains_leaves_nothing(tmp_path: Path) -> None:
+    with Service(tmp_path / "data", workers=2, drain_seconds=60) as service:
+        killed = min(service.workers_alive())
+        os.kill(service.pid, signal.SIGTERM)
+        eventually(lambda: service.status("/health/ready") == 503, "it is not ready any more")
+        kill(killed)
+        eventually(lambda: len(service.workers_alive() - {killed}) == 2, "the killed worker is replaced")
+        eventually(lambda: {service.status("/health/ready") for _ in range(20)} == {503}, "none of them is ready")
+        service.kill()
         service.wait_until_gone(within=SOON)
 
 
@@ -293,6 +386,7 @@ def test_whatever_is_killed_it_goes_on_or_leaves_nothing(service: Service) -> No
         if "Unexpected exit" in (record := json.loads(line))["event"]
     ]
     assert [record["level"] for record in told] == ["error"]
+    assert f"(process {killed}): SIGKILL killed it" in told[0]["event"]
     service.wait_until_ready()
     assert {service.status("/health/ready") for _ in range(20)} == {200}
 
@@ -300,6 +394,15 @@ def test_whatever_is_killed_it_goes_on_or_leaves_nothing(service: Service) -> No
     service.wait_until_gone(within=SOON)
     service.start()
     service.wait_until_ready()
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
+def test_what_killed_a_worker_is_named(number: signal.Signals, tmp_path: Path) -> None:
+    with Service(tmp_path / "data", workers=2) as service:
+        killed = max(service.workers_alive())
+        os.kill(killed, number)
+        (told,) = eventually(lambda: service.events("Unexpected exit"), "it says that a worker ended")
+        assert told["event"].endswith(f" (process {killed}): {number.name} killed it.")
 
 
 def test_a_worker_that_replaces_another_has_its_settings(tmp_path: Path) -> None:
@@ -313,6 +416,8 @@ def test_a_worker_that_replaces_another_has_its_settings(tmp_path: Path) -> None
         service.wait_until_ready()
         with service.client() as client:
             assert "<title>Notes</title>" in client.get("/feed.atom").text
+
+
 # Where a user has no home and no name, and the disk can only be read
 
 READ_ONLY = """

@@ -4,7 +4,6 @@ import logging
 import multiprocessing
 import os
 import secrets
-import signal
 import socket
 import sys
 import tempfile
@@ -127,7 +126,10 @@ def say(sentence: str) -> None:
 def serve(*, host: str, port: int, workers: int) -> None:
     """Serve until told to stop, on a database that is up to date."""
     # Loaded before there are workers, which are forks of this process: one that replaces another is there soon.
+    from blog.entrypoints import stopping
     from blog.entrypoints.http import app
+
+    hangup_stops = stopping.hold_hangups()
 
     address = Address.resolve(host, port)
     settings = Settings.load(serving=True, served_at=address.url)
@@ -154,14 +156,15 @@ def serve(*, host: str, port: int, workers: int) -> None:
         )
         # A worker that is forked has this process's handlers at first, and they do nothing there.
         os.register_at_fork(after_in_child=app.hold_signals)
-        # Granian starts its workers anew on this signal, and would outlive the terminal that it was started in.
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
-            server.on_startup(lambda: signal.signal(signal.SIGHUP, server.signal_handler_interrupt))
+        stopping.name_deaths(server)
+        stopping.end_with(server, app.drain)
+        signals = stopping.Stopping(server, app.drain, seconds=settings.drain_seconds, hangup_stops=hangup_stops)
+        server.on_startup(signals.hear_signals)
         _kill_workers_after(app.STOP_SECONDS, lambda: bool(server.interrupt_signal))
-        _run(
-            server,
-            ready=lambda: answers(ip, port),
-            announce=lambda: say(
+
+        def announce() -> None:
+            signals.serving = True
+            say(
                 f"{settings.app_name} serves on {address.url} (its API, to read and to try: {address.url}/docs). "
                 f"{address.remark}Press Ctrl-C to stop."
             ),

@@ -155,8 +155,11 @@ class Settings:
     log_format: Literal["auto", "console", "json"] = setting(
         _log_format, "auto", "How logs look: console, json, or auto: console on a terminal."
     )
-    blog_data_dir: Path = setting(
-        _folder, str(user_data_path("blog")), "Folder of the blog's own PostgreSQL and key; by default the user's."
+    drain_seconds: int = setting(
+        _between(0, 600), "0", "Seconds of not being ready, while all is answered, before SIGTERM stops the service."
+    )
+    blog_data_dir: Path | None = setting(
+        _folder, _user_folder, "Folder of the blog's own PostgreSQL and key; by default the user's."
     )
     database_pool_size: int = setting(_between(1, 1000), "10", "Connections that each worker keeps to PostgreSQL.")
     database_timeout_seconds: int = setting(

@@ -64,11 +64,11 @@ _CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "o
 # Arguments: the lock file, the socket's folder, then the server's command. Standard input ends when the owner does,
 # however it ends; it is kept as descriptor 1, which can't be the lock's. The lock file is empty until the server has
 # been ready: dying before that is a failed start, dying later a reason to start again. The interrupt asks for a fast
-# shutdown, and is repeated because a server that was started this very moment ignores it. SIGTERM is left to the
-# owner, because managers of services send it to every process at once. A folder that was made for the socket goes
-# last, while the lock is still held; data that the socket lies in are no empty folder.
+# shutdown, and is repeated because a server that was started this very moment ignores it. SIGTERM and SIGHUP are left
+# to the owner, because managers of services send them to every process at once. A folder that was made for the socket
+# goes last, while the lock is still held; data that the socket lies in are no empty folder.
 _SUPERVISOR = """
-trap '' TERM
+trap '' TERM HUP
 lock=$1 sockets=$2 pause=0.2
 shift 2
 exec 1<&0
