@@ -148,26 +148,37 @@ async def close(container: Container) -> None:
 
 
 @contextmanager
-def running_database(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Settings]:
+def running_database(
+    settings: Settings,
+    *,
+    say: Callable[[str], None],
+    lost: Callable[[EmbeddedPostgresError], None] | None = None,
+) -> Iterator[Settings]:
     """The settings with the address of a database that runs: the one that is set, or the blog's own.
 
-    Its own is started where no other process has, and stopped on leaving. Raises `EmbeddedPostgresError`.
+    Its own is started where no other process has, and stopped on leaving. With `lost` it is taken over from another
+    process that stops; a thread calls `lost` if it cannot be. Raises `EmbeddedPostgresError`.
     """
     if settings.database_url is not None:
         yield settings
         return
-    with embedded_postgres(settings.blog_data_dir, say=say) as url:
+    with embedded_postgres(settings.data_folder, say=say, lost=lost) as url:
         yield replace(settings, database_url=make_url(url))
 
 
 @contextmanager
-def current_database(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Settings]:
+def current_database(
+    settings: Settings,
+    *,
+    say: Callable[[str], None],
+    lost: Callable[[EmbeddedPostgresError], None] | None = None,
+) -> Iterator[Settings]:
     """The settings of a database that runs, as `running_database` gives them, and that has every migration.
 
     The blog's own is upgraded. Raises `SchemaBehind` where a configured one lacks migrations, and `Unavailable`.
     """
     its_own = settings.database_url is None
-    with running_database(settings, say=say) as running:
+    with running_database(settings, say=say, lost=lost) as running:
         container = Container(settings=running)
         state = schema_state(container)
         if state is SchemaState.BEHIND and not its_own:

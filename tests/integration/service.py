@@ -301,6 +301,14 @@ class Service:
         except AssertionError as error:
             raise AssertionError(f"{error}: {self.processes()}") from None
 
+    def wait_until_its_group_is_gone(self, *, within: float = PATIENCE) -> None:
+        """Wait until none of its own processes is left, where another service has a server on the same folder."""
+        eventually(
+            lambda: not [process for process in processes() if process.group == self.pid],
+            "none of its own processes is left",
+            within=within,
+        )
+
     def kill_everything(self) -> None:
         """Leave nothing running."""
         while remaining := self.processes():

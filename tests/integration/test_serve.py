@@ -396,6 +396,205 @@ def test_whatever_is_killed_it_goes_on_or_leaves_nothing(service: Service) -> No
     service.wait_until_ready()
 
 
+# The blog's own PostgreSQL: whoever runs it may stop, or it may
+
+
+class Reader:
+    """Somebody who reads and writes without pause, and remembers how they were answered."""
+
+    def __init__(self, service: Service, signed_in: dict[str, str]) -> None:
+        self._service, self._signed_in = service, signed_in
+        self.statuses: set[int] = set()
+        self.written: list[str] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def __enter__(self) -> "Reader":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(PATIENCE)
+
+    def _ask(self) -> None:
+        with self._service.client() as client:
+            while not self._ended.wait(0.02):
+                reply = client.post("/articles", json=ARTICLE, headers=self._signed_in)
+                if reply.status_code == 201:
+                    self.written.append(reply.headers["Location"])
+                self.statuses |= {reply.status_code, client.get("/articles?limit=1").status_code}
+
+    def finds_everything(self) -> bool:
+        with self._service.client() as client:
+            return all(client.get(place).status_code == 200 for place in self.written)
+
+
+@pytest.mark.parametrize("ends", ["is stopped", "is killed"])
+def test_who_is_attached_takes_the_database_over(ends: str, tmp_path: Path) -> None:
+    owner, attached, third = (Service(tmp_path / "data", workers=2) for _ in range(3))
+    try:
+        with owner:
+            signed_in = owner.register()
+            attached.start()
+            attached.wait_until_ready()
+            with Reader(attached, signed_in) as reader:
+                eventually(lambda: len(reader.written) > 5, "something is written")
+                if ends == "is stopped":
+                    assert owner.stop() == 0
+                else:
+                    owner.kill()
+                owner.wait_until_its_group_is_gone(within=SOON)
+                before = len(reader.written)
+                eventually(lambda: len(reader.written) > before + 5, "something is written again", within=SOON * 2)
+            assert reader.statuses <= {200, 201, 503}
+            assert reader.finds_everything()
+            assert [event["level"] for event in attached.events("stopped. This one starts it again")] == ["warning"]
+            assert attached.events("PostgreSQL runs again")
+            # It owns the server now: another that comes is attached to it, and takes it over in turn.
+            third.start()
+            third.wait_until_ready()
+            assert "Starting PostgreSQL" not in third.said
+            attached.kill()
+            eventually(lambda: third.status("/health/ready") == 200, "the third has taken it over", within=SOON * 2)
+            eventually(lambda: third.events("PostgreSQL runs again"), "it says so")
+            assert third.stop() == 0
+            third.wait_until_gone(within=SOON)
+    finally:
+        for service in (owner, attached, third):
+            service.kill_everything()
+
+
+def _is_ready(service: Service) -> bool:
+    return service.status("/health/ready") == 200
+
+
+def test_of_several_that_are_attached_one_takes_the_database_over(tmp_path: Path) -> None:
+    owner, *attached = (Service(tmp_path / "data") for _ in range(4))
+    try:
+        with owner:
+            for service in attached:
+                service.start()
+            for service in attached:
+                service.wait_until_ready()
+            owner.kill()
+            for service in attached:
+                eventually(partial(_is_ready, service), "it is ready", within=SOON * 2)
+            eventually(
+                lambda: sum(bool(service.events("PostgreSQL runs again")) for service in attached) == 1,
+                "one of them has taken it over",
+            )
+            for service in attached:
+                assert service.stop() == 0
+            owner.wait_until_gone(within=SOON)
+    finally:
+        for service in (owner, *attached):
+            service.kill_everything()
+
+
+def test_who_cannot_take_the_database_over_says_so_and_stops(tmp_path: Path) -> None:
+    owner, attached = (Service(tmp_path / "data") for _ in range(2))
+    try:
+        with owner:
+            attached.start()
+            attached.wait_until_ready()
+            # What PostgreSQL refuses on its next start.
+            with next(owner.folder.glob("postgresql-[0-9][0-9]/postgresql.conf")).open("a") as file:
+                file.write("nonsense = on\n")
+            owner.kill()
+            assert attached.wait(within=PATIENCE) == 1
+            assert attached.events("PostgreSQL cannot be taken over, so the service stops: PostgreSQL does not start")
+            *_, last = attached.complaints.splitlines()
+            assert last.startswith("blog: PostgreSQL does not start on ")
+            attached.wait_until_gone(within=SOON)
+    finally:
+        for service in (owner, attached):
+            service.kill_everything()
+
+
+@pytest.mark.parametrize("whom", ["the server", "a process of the server", "what starts it again", "both"])
+def test_a_death_of_its_own_database_stands_in_its_log(whom: str, tmp_path: Path) -> None:
+    with Service(tmp_path / "data", workers=2) as service:
+        _see_a_death(service, whom)
+        assert service.stop() == 0
+        service.wait_until_gone(within=SOON)
+
+
+def _see_a_death(service: Service, whom: str) -> None:
+    with Reader(service, service.register()) as reader:
+        eventually(lambda: len(reader.written) > 5, "something is written")
+        postmaster = service.postmaster()
+        children = [process for process in processes() if process.parent == postmaster]
+        supervisor = next(process for process in processes() if process.pid == postmaster).parent
+        killed, words = {
+            "the server": ([postmaster], "PostgreSQL has died (SIGKILL killed it). It is started again"),
+            "a process of the server": (
+                [next(process.pid for process in children if "checkpointer" in process.command)],
+                "A process of PostgreSQL has died (checkpointer process (PID",
+            ),
+            "what starts it again": (
+                [supervisor],
+                "The process that starts PostgreSQL again when it dies was killed",
+            ),
+            "both": ([supervisor, postmaster], "The process that starts PostgreSQL again when it dies was killed"),
+        }[whom]
+        kill(*killed)
+        eventually(lambda: service.events(words), "the log says so", within=SOON * 2)
+        assert {event["level"] for event in service.events(words)} == {"error"}
+        eventually(lambda: service.events("PostgreSQL runs again"), "and that it runs again", within=SOON * 2)
+        before = len(reader.written)
+        eventually(lambda: len(reader.written) > before + 5, "something is written again", within=SOON * 2)
+    assert reader.statuses <= {200, 201, 503}
+    assert reader.finds_everything()
+
+
+SMALL_DISK = """
+log="$1"/postgresql-*/pg_wal
+mkdir "$1"/small && mount -t tmpfs -o size=40m none "$1"/small || exit
+cp -a $log/. "$1"/small && mount --bind "$1"/small $log || exit
+shift
+exec "$@"
+"""
+
+
+def test_a_full_disk_stands_in_its_log_and_loses_nothing(tmp_path: Path) -> None:
+    mounts = ["unshare", "--user", "--map-root-user", "--mount", "--propagation", "private", "sh", "-c"]
+    if subprocess.run([*mounts, "mount -t tmpfs none /mnt"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine makes no namespaces for tests")
+    with Service(tmp_path / "data") as service:
+        signed_in = service.register()
+        assert service.stop() == 0
+        service.prefix = [*mounts, SMALL_DISK, "sh", str(service.folder)]
+        service.start()
+        service.wait_until_ready()
+        article = {"title": "Large", "published": True}
+        written, statuses = [], set()
+        with service.client() as client:
+
+            def is_full() -> bool:
+                reply = client.post(
+                    "/articles", json={**article, "content": os.urandom(99_000).hex()}, headers=signed_in
+                )
+                statuses.add(reply.status_code)
+                if reply.status_code == 201:
+                    written.append(reply.headers["Location"])
+                return bool(service.events("It is started again until it stays up"))
+
+            eventually(is_full, "the disk is full", within=2 * PATIENCE)
+            (told, *_) = service.events("It is started again until it stays up")
+            for words in ("PostgreSQL has died (could not", "No space left on device", "Make room", "postgresql.log"):
+                assert words in told["event"]
+            enter = ["nsenter", "--user", "--preserve-credentials", "--mount", "--target", str(service.pid)]
+            more = ["mount", "-o", "remount,size=400m", str(service.folder / "small")]
+            subprocess.run([*enter, *more], check=True, capture_output=True)
+            eventually(lambda: service.status("/health/ready") == 200, "it goes on when there is room")
+            assert statuses == {201, 503}
+            assert {client.get(place).status_code for place in written} == {200}
+        eventually(lambda: service.events("PostgreSQL runs again"), "it says so")
+        # Not every second: what goes wrong again and again is said again after a minute.
+        assert len(service.events("It is started again until it stays up")) < 3
+
+
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
 def test_what_killed_a_worker_is_named(number: signal.Signals, tmp_path: Path) -> None:
     with Service(tmp_path / "data", workers=2) as service:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]
@@ -136,7 +137,8 @@ def serve(*, host: str, port: int, workers: int) -> None:
     ip = address.bindable()
     if settings.database_url is None:
         _check_connections(settings, workers)
-    with current_database(settings, say=say) as settings:
+    lost: SimpleQueue[EmbeddedPostgresError] = SimpleQueue()
+    with current_database(settings, say=say, lost=lost.put) as settings:
         settings = _with_key(settings)
         _tell_workers(settings)
         logs.configure(log_format=settings.log_format, debug=settings.debug)
@@ -167,13 +169,23 @@ def serve(*, host: str, port: int, workers: int) -> None:
             say(
                 f"{settings.app_name} serves on {address.url} (its API, to read and to try: {address.url}/docs). "
                 f"{address.remark}Press Ctrl-C to stop."
-            ),
-        )
+            )
+
+        _run(server, ready=lambda: answers(ip, port), announce=announce, lost=lost)
     say("Stopped.")
 
 
-def _run(server: AbstractServer[Any], *, ready: Callable[[], bool], announce: Callable[[], None]) -> None:
-    """Serve until told to stop. Announce it once it is ready. Raises `Failure` if a worker cannot start."""
+def _run(
+    server: AbstractServer[Any],
+    *,
+    ready: Callable[[], bool],
+    announce: Callable[[], None],
+    lost: "SimpleQueue[EmbeddedPostgresError]",
+) -> None:
+    """Serve until told to stop. Announce it once it is ready.
+
+    Raises `Failure` if a worker cannot start, and what `lost` holds once the database is gone for good.
+    """
     from blog.entrypoints.http import app
 
     failures, app.start_failures = multiprocessing.Pipe(duplex=False)
@@ -182,7 +194,7 @@ def _run(server: AbstractServer[Any], *, ready: Callable[[], bool], announce: Ca
     def watch() -> None:
         announced = False
         while not (ended.is_set() or server.interrupt_signal):
-            if failures.poll(0.2 if announced else 0.005):
+            if failures.poll(0.2 if announced else 0.005) or not lost.empty():
                 server.signal_handler_interrupt()  # type: ignore[no-untyped-call]
             elif not announced and ready():
                 announced = True
@@ -204,6 +216,8 @@ def _run(server: AbstractServer[Any], *, ready: Callable[[], bool], announce: Ca
         ended.set()
         if watcher.is_alive():
             watcher.join()
+    if not lost.empty():
+        raise lost.get()
     if failures.poll():
         raise Failure(
             f"The service cannot start ({failures.recv()}). Correct that, or set DEBUG=true to see where it happens."

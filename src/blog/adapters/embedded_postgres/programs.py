@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -187,6 +188,16 @@ def _not_as_root(programs: Programs, data_dir: Path) -> Programs:
         shutil.copytree(libraries, copy / libraries.name)
     nobody.own(copy)
     return replace(nobody, folder=copy / package.name / "pginstall" / "bin")
+
+
+def how_it_ended(status: int) -> str:
+    """What the status of a program says, which is negative where a signal ended it."""
+    if status >= 0:
+        return f"it ended with status {status}"
+    try:
+        return f"{signal.Signals(-status).name} killed it"
+    except ValueError:
+        return f"signal {-status} killed it"
 
 
 def reason_in(messages: bytes) -> str:
