@@ -43,7 +43,7 @@ RUN --mount=type=bind,source=requirements.lock,target=/requirements.lock \
 FROM base AS dev
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends curl make nginx procps \
+    && apt-get install --yes --no-install-recommends curl haproxy make nginx procps \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 RUN chown blog:blog .

@@ -107,13 +107,17 @@ class Container(containers.DeclarativeContainer):
     tokens = providers.Singleton(
         JwtAccessTokens,
         key=settings.provided.secret_key,
+        previous=settings.provided.secret_key_previous,
         algorithm=settings.provided.algorithm,
         lifetime=providers.Factory(timedelta, minutes=settings.provided.access_token_expire_minutes),
         now=now,
     )
 
     preview_tokens = providers.Singleton(
-        JwtPreviewTokens, key=settings.provided.secret_key, algorithm=settings.provided.algorithm
+        JwtPreviewTokens,
+        key=settings.provided.secret_key,
+        previous=settings.provided.secret_key_previous,
+        algorithm=settings.provided.algorithm,
     )
     markdown = providers.Singleton(RustMarkdown)
     comparer = providers.Singleton(PooledComparer)
@@ -199,27 +203,38 @@ async def close(container: Container) -> None:
 
 
 @contextmanager
-def running_database(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Settings]:
+def running_database(
+    settings: Settings,
+    *,
+    say: Callable[[str], None],
+    lost: Callable[[EmbeddedPostgresError], None] | None = None,
+) -> Iterator[Settings]:
     """The settings with the address of a database that runs: the one that is set, or the blog's own.
 
-    Its own is started where no other process has, and stopped on leaving. Raises `EmbeddedPostgresError`.
+    Its own is started where no other process has, and stopped on leaving. With `lost` it is taken over from another
+    process that stops; a thread calls `lost` if it cannot be. Raises `EmbeddedPostgresError`.
     """
     if settings.database_url is not None:
         yield settings
         return
-    with embedded_postgres(settings.blog_data_dir, say=say) as url:
+    with embedded_postgres(settings.data_folder, say=say, lost=lost) as url:
         yield replace(settings, database_url=make_url(url))
 
 
 @contextmanager
-def current_database(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Settings]:
+def current_database(
+    settings: Settings,
+    *,
+    say: Callable[[str], None],
+    lost: Callable[[EmbeddedPostgresError], None] | None = None,
+) -> Iterator[Settings]:
     """The settings of a database that runs, as `running_database` gives them, and that has every migration.
 
     The blog's own is upgraded. Raises `SchemaBehind` where a configured one lacks migrations, `WrongEncoding` where
     it is not in UTF-8, and `Unavailable`.
     """
     its_own = settings.database_url is None
-    with running_database(settings, say=say) as running:
+    with running_database(settings, say=say, lost=lost) as running:
         container = Container(settings=running)
         if not its_own:
             check_encoding(container)

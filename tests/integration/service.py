@@ -3,19 +3,23 @@
 It runs in a folder and an environment that hold nothing of the developer's. Every wait has a deadline and a name.
 """
 
+import fcntl
+import json
 import os
 import secrets
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import httpx
 
@@ -66,10 +70,10 @@ def hearing_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def blog(*arguments: object, cwd: Path, **settings: object) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+def blog(*arguments: object, cwd: Path, prefix: Any = (), **settings: object) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, by way of the words of `prefix`."""
     return subprocess.run(
-        [COMMAND, *map(str, arguments)],
+        [*prefix, COMMAND, *map(str, arguments)],
         cwd=cwd,
         env=environment(settings),
         stdin=subprocess.DEVNULL,
@@ -126,8 +130,10 @@ class Service:
         workers: int = 1,
         port: int | None = None,
         host: str = "127.0.0.1",
+        prefix: Sequence[str] = (),
         **settings: object,
     ) -> None:
+        self.prefix = prefix
         self.folder, self.workers, self.settings = folder, workers, settings
         self.port, self.host = port or free_port(), host
         self._reached_by = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
@@ -150,21 +156,37 @@ class Service:
     ) -> None:
         self.kill_everything()
 
-    def start(self, *, output: int | None = None) -> None:
+    def start(self, *, output: int | None = None, terminal: int | None = None) -> None:
         """Start it in a process group of its own, as a shell does, and don't wait for it.
 
-        It writes to the descriptor `output`, or where `said` reads.
+        It writes to the descriptor `output`, or where `said` reads. It is started in the terminal of that descriptor.
         """
         with hearing_signals(), self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
-                [COMMAND, "serve", "--host", self.host, "--port", str(self.port), "--workers", str(self.workers)],
+                [
+                    *self.prefix,
+                    COMMAND,
+                    "serve",
+                    "--host",
+                    self.host,
+                    "--port",
+                    str(self.port),
+                    "--workers",
+                    str(self.workers),
+                ],
                 cwd=self.folder.parent,
                 env=environment({"blog_data_dir": self.folder, **self.settings}),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if terminal is None else terminal,
                 stdout=out if output is None else output,
                 stderr=err,
                 start_new_session=True,
+                preexec_fn=None if terminal is None else partial(fcntl.ioctl, 0, termios.TIOCSCTTY, 0),
             )
+
+    def events(self, words: str = "") -> list[dict[str, Any]]:
+        """What it has logged since it was last started, as JSON, of what says these words."""
+        records = (json.loads(line) for line in self.log.splitlines() if line.startswith("{") and line.endswith("}"))
+        return [record for record in records if words in record["event"]]
 
     def wait_until_ready(self) -> None:
         """Wait until it can do its work, and has said so."""
@@ -194,7 +216,7 @@ class Service:
     @property
     def complaints(self) -> str:
         """All that it has written to standard error since it was last started, but for the log of requests."""
-        lines = self._err.read_text(encoding="utf-8").splitlines()
+        lines = self.log.splitlines()
         return "\n".join(line for line in lines if '"level":"info"' not in line)
 
     def status(self, path: str) -> int | None:
@@ -278,6 +300,14 @@ class Service:
             eventually(lambda: not self.processes(), "none of its processes is left", within=within)
         except AssertionError as error:
             raise AssertionError(f"{error}: {self.processes()}") from None
+
+    def wait_until_its_group_is_gone(self, *, within: float = PATIENCE) -> None:
+        """Wait until none of its own processes is left, where another service has a server on the same folder."""
+        eventually(
+            lambda: not [process for process in processes() if process.group == self.pid],
+            "none of its own processes is left",
+            within=within,
+        )
 
     def kill_everything(self) -> None:
         """Leave nothing running."""

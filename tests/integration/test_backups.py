@@ -502,7 +502,7 @@ async def test_a_database_of_another_encoding_is_refused_before_anything_is_done
     execute_outside_transactions(server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING SQL_ASCII LOCALE 'C'")
     url = server.set(database=name)
     try:
-        refused(blog("restore", "x", cwd=tmp_path, database_url=address(url)), "SQL_ASCII", "UTF8", "createdb")
+        refused(blog("restore", "x", cwd=tmp_path, database_url=address(url)), "SQL_ASCII", "UTF8")
         assert await query(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == []
     finally:
         execute_outside_transactions(server, f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,259 +1,275 @@
-"""What docs/operating.md says is done as it says: roles, PgBouncer, several hosts."""
+"""docs/operating.md: its commands run, and its configurations do what it says of them."""
 
-import asyncio
-import os
+import logging
 import re
-import secrets
 import shutil
+import socket
 import subprocess
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from granian.server import common
 from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
-from blog.adapters.embedded_postgres import program_folders
-from tests.integration.conftest import execute
-from tests.integration.databases import can_connect, query
-from tests.integration.elsewhere import Elsewhere
-from tests.integration.service import PASSWORD, SECRET_KEY, Service, blog, eventually, free_port
-from tests.integration.test_unavailable import Proxy
+from blog.entrypoints.http.app import STOP_SECONDS
+from blog.settings import Settings
+from tests.integration import test_nginx
+from tests.integration.service import COMMAND, PATIENCE, SECRET_KEY, Service, blog, environment, eventually, free_port
+from tests.integration.test_serve import address
 
-PAGE = (Path(__file__).parents[2] / "docs/operating.md").read_text(encoding="utf-8")
-IGNORED = "ignore_startup_parameters = "
-
-
-def blocks(section: str, language: str) -> list[str]:
-    """The code of a section of the page that a test runs."""
-    (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    return re.findall(rf"<!-- A test runs this. -->\n```{language}\n(.*?)```", text, re.DOTALL)
+log = logging.getLogger(__name__)
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "operating.md").read_text()
+HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+ANALYZE = shutil.which("systemd-analyze")
+DRAIN_SECONDS = 5
+"""As on the page: more than a proxy takes to notice."""
+ROUNDS = 2
 
 
-class Roles:
-    """The roles and the database of the page, on the server of the tests, under names of their own."""
+def blocks(heading: str, language: str) -> list[str]:
+    """The code of one section of the page."""
+    section = re.search(rf"^##+ {heading}$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert section, f"the page has no section {heading!r}"
+    found = re.findall(rf"^```{language}\n(.*?)^```$", section[1], re.MULTILINE | re.DOTALL)
+    assert found, f"{heading!r} has no {language}"
+    return found
 
-    def __init__(self, server: URL) -> None:
-        self._names = {name: f"{name}_{secrets.token_hex(8)}" for name in ("blog_owner", "blog_service", "blog")}
-        self.superuser = server.set(username="postgres")
-        self.owner, self.service = (
-            server.set(
-                username=self._names[role], password=f"{role.removeprefix('blog_')}-password", database=self.name
-            )
-            for role in ("blog_owner", "blog_service")
-        )
 
-    @property
-    def name(self) -> str:
-        return self._names["blog"]
-
-    def named(self, text: str) -> str:
-        """A text of the page with these names."""
-        return re.sub(r"\bblog(_owner|_service)?\b", lambda found: self._names[found[0]], text)
-
-    def run(self, sql: str) -> None:
-        """Have psql run what stands on the page, as a superuser."""
-        psql = next(folder / "psql" for folder in program_folders() if (folder / "psql").exists())
-        host, port = self.superuser.query["host"], self.superuser.query["port"]
-        done = subprocess.run(
-            [psql, "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--host={host}", f"--port={port}", "--username=postgres"],
-            input=self.named(sql),
-            env={"PATH": os.environ["PATH"], "PGDATABASE": "postgres"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-
-    def drop(self) -> None:
-        execute(self.superuser, f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
-        for role in ("blog_owner", "blog_service"):
-            execute(self.superuser, f"DROP ROLE IF EXISTS {self._names[role]}")
+def run(script: str, folder: Path, **settings: object) -> str:
+    """What a script of the page says."""
+    told = environment(settings)
+    told["PATH"] = f"{COMMAND.parent}:{told['PATH']}"
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env=told,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=2 * PATIENCE,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
 
 
 @pytest.fixture
-async def roles(server: URL) -> Any:
-    """The roles as the page makes them, before any migration."""
-    roles = Roles(server)
-    if not await can_connect(roles.superuser):
-        pytest.skip("this PostgreSQL has no superuser without a password, who alone can make roles")
-    try:
-        roles.run(blocks("Roles", "sql")[0])
-        yield roles
-    finally:
-        roles.drop()
+def configured(empty: URL, tmp_path: Path) -> dict[str, Any]:
+    """The settings of a service on a database that it did not start."""
+    settings: dict[str, Any] = {"database_url": address(empty), "secret_key": SECRET_KEY}
+    assert blog("db", "upgrade", cwd=tmp_path, **settings).returncode == 0
+    return settings
 
 
-def address(url: URL) -> str:
-    return url.render_as_string(hide_password=False)
+def test_every_command_is_run_by_a_test() -> None:
+    """Those of other sections have tests of their own."""
+    ours = ["Probes and draining", "Secrets", "Backup and restore", "Upgrades"]
+    ran = [script for heading in ours for script in blocks(heading, "sh")]
+    before = PAGE.partition("\n## Logs\n")[0]
+    there = re.findall(r"^```sh\n(.*?)^```$", before, re.MULTILINE | re.DOTALL)
+    assert sorted(ran) == sorted(there)
 
 
-def works(service: Service) -> None:
-    """Register, log in, write, search, change, delete and read."""
-    signed_in = service.register()
-    with service.client() as client:
-        client.headers.update(signed_in)
-        written = []
-        for title in ("On looms", "Algebraic patterns"):
-            reply = client.post(
-                "/articles", json={"title": title, "content": "The engine weaves.", "published": True, "tags": ["x"]}
-            )
-            assert reply.status_code == 201, reply.text
-            written.append(reply.headers["Location"])
-        kept, deleted = written
-        assert client.patch(kept, json={"summary": "A summary."}).status_code == 200
-        assert client.patch(f"{kept}/working-copy", json={"content": "It weaves."}).status_code == 200
-        assert client.get(f"{kept}/revisions").status_code == 200
-        found = client.get("/articles", params={"q": "engine", "fields": "title"}).json()
-        assert {article["title"] for article in found} == {"On looms", "Algebraic patterns"}
-        # Spelled nearly so: it takes the threshold of the session.
-        found = client.get("/articles", params={"q": "algebrai patern", "fields": "title"}).json()
-        assert [article["title"] for article in found] == ["Algebraic patterns"]
-        assert client.delete(deleted).status_code == 204
-        assert client.get(deleted).status_code == 404
-        assert client.get(kept).json()["summary"] == "A summary."
-        for path in ("/articles?count=true", "/tags", "/feed.atom", "/sitemap.xml", "/users/ada", "/health/ready"):
-            assert client.get(path).status_code == 200, path
-        assert client.request("DELETE", "/users/me", json={"password": PASSWORD}).status_code == 204
-        client.headers.pop("Authorization")
-        assert client.get(kept).status_code == 404
+def test_the_commands_of_backups_and_upgrades_run(empty: URL, tmp_path: Path) -> None:
+    (script,) = blocks("Secrets", "sh")
+    run(script, tmp_path)
+    key = tmp_path / "secret_key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    settings: dict[str, Any] = {"database_url": address(empty), "secret_key_file": key}
+    assert blog("db", "upgrade", "0005", cwd=tmp_path, **settings).returncode == 0
+    (script,) = blocks("Upgrades", "sh")
+    said = run(script, tmp_path, **settings)
+    assert said.index("Migrations are to be applied.") < said.index("Applying 0006")
+    assert said.endswith("The schema is current.\n")
+    with Service(tmp_path / "data", **settings) as service:
+        signed_in = service.register()
+        assert service.stop() == 0
+        for script in blocks("Backup and restore", "sh"):
+            run(script, tmp_path, **settings)
+        service.start()
+        service.wait_until_ready()
+        with service.client() as client:
+            assert client.get("/users/me", headers=signed_in).status_code == 200
 
 
-def test_the_owner_migrates_and_a_role_that_only_writes_rows_serves(roles: Roles, tmp_path: Path) -> None:
-    as_owner, as_service = {"database_url": address(roles.owner)}, {"database_url": address(roles.service)}
-    assert blog("db", "upgrade", cwd=tmp_path, **as_service).returncode == 1
-    upgraded = blog("db", "upgrade", cwd=tmp_path, **as_owner)
-    assert upgraded.returncode == 0, upgraded.stderr
-    roles.run(blocks("Roles", "sql")[1])
-    for settings in (as_owner, as_service):
-        checked = blog("db", "check", cwd=tmp_path, **settings)
-        assert (checked.returncode, checked.stdout) == (0, "The schema is current.\n"), checked.stderr
-    with Service(tmp_path / "data", **as_service, secret_key=SECRET_KEY) as service:  # type: ignore[arg-type]
-        works(service)
-        assert not service.complaints
-    # It may change no table, not even the one that says how far the migrations have come.
-    for statement in ("CREATE TABLE mine ()", "DROP TABLE articles", "TRUNCATE users", "DELETE FROM alembic_version"):
-        with pytest.raises(Exception, match=r"permission denied|must be owner"):
-            execute(roles.service, statement)
-    downgraded = blog("db", "downgrade", "base", cwd=tmp_path, **as_owner)
-    assert downgraded.returncode == 0, downgraded.stderr
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_the_probes_answer(tmp_path: Path) -> None:
+    (script,) = blocks("Probes and draining", "sh")
+    with Service(tmp_path / "data") as service:
+        assert "127.0.0.1:8001" in script
+        said = run(script.replace("127.0.0.1:8001", f"127.0.0.1:{service.port}"), tmp_path)
+    assert said == '{"status":"ok"}' * 2
+
+
+@pytest.mark.skipif(ANALYZE is None, reason="systemd is not installed")
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    assert ANALYZE
+    (unit,) = blocks("With systemd", "ini")
+    assert "/opt/blog/bin/blog" in unit
+    file = tmp_path / "blog@1.service"
+    file.write_text(unit.replace("/opt/blog/bin/blog", str(COMMAND)))
+    ran = subprocess.run([ANALYZE, "verify", file], capture_output=True, encoding="utf-8", check=False)
+    # Of other units of the machine it says what it thinks, too.
+    said = [line for line in ran.stderr.splitlines() if file.name in line]
+    assert (ran.returncode, said) == (0, [])
+
+
+def test_the_unit_gives_it_the_settings_and_the_time_to_stop() -> None:
+    (unit,) = blocks("With systemd", "ini")
+    lines = re.findall(r"^Environment=(.*)$", unit, re.MULTILINE)
+    told = dict(pair.split("=", 1) for line in lines for pair in line.split())
+    settings = Settings.load({name: value for name, value in told.items() if not name.endswith("_FILE")}, file=None)
+    assert settings.drain_seconds
+    wait = re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    assert wait
+    assert int(wait[1]) > settings.drain_seconds + STOP_SECONDS
+    loaded = re.findall(r"(\w+):/", re.search(r"^LoadCredential=(.*)$", unit, re.MULTILINE)[1])  # type: ignore[index]
+    assert sorted(loaded) == sorted(value.removeprefix("%d/") for value in told.values() if value.startswith("%d/"))
+
+
+# Two instances behind a proxy
 
 
 @contextmanager
-def pgbouncer(roles: Roles, folder: Path, *, change: tuple[str, str] = ("", "")) -> Iterator[int]:
-    """PgBouncer as the page has it, but for where things are; the answer is its port."""
-    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        pytest.skip("pgbouncer is not installed")
-    (configuration,) = blocks("PgBouncer", "ini")
-    port, users, file = free_port(), folder / "userlist.txt", folder / "pgbouncer.ini"
-    users.write_text("".join(f'"{role.username}" "{role.password}"\n' for role in (roles.owner, roles.service)))
-    for page, here in (
-        ("blog = host=127.0.0.1 port=5432 dbname=blog", f"{roles.name} = host={roles.superuser.query['host']}"),
-        ("listen_port = 6432", f"listen_port = {port}\nunix_socket_dir =\nlogfile =\npidfile ="),
-        ("/etc/pgbouncer/userlist.txt", str(users)),
-        change,
-    ):
-        assert page in configuration
-        configuration = configuration.replace(page, here)
-    file.write_text(configuration)
-    # It does not run as root, and the socket of the tests' PostgreSQL is private to whoever runs them.
-    as_nobody = ["unshare", "--user", "--map-user=65534", "--map-group=65534", "--"] if os.geteuid() == 0 else []
-    log = folder / "pgbouncer.log"
-    with log.open("w") as output:
-        process = subprocess.Popen([*as_nobody, program, str(file)], stdout=output, stderr=output)
+def haproxy(folder: Path, one: Service, two: Service) -> Iterator[str]:
+    """The configuration of the page, in front of two services."""
+    if HAPROXY is None:
+        pytest.skip("haproxy is not installed")
+    port = free_port()
+    (text,) = blocks("Probes and draining", "haproxy")
+    for shipped, here in (("8001", one.port), ("8002", two.port), ("8080", port)):
+        assert f"127.0.0.1:{shipped}" in text
+        text = text.replace(f"127.0.0.1:{shipped}", f"127.0.0.1:{here}")
+    file = folder / "haproxy.cfg"
+    file.write_text(text)
+    tried = subprocess.run([HAPROXY, "-c", "-f", file], capture_output=True, encoding="utf-8", check=False)
+    assert (tried.returncode, re.findall("WARNING|ALERT", tried.stdout + tried.stderr)) == (0, []), tried
+    with (folder / "haproxy.log").open("wb") as log:
+        process = subprocess.Popen([HAPROXY, "-db", "-f", file], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-
-        def listens() -> bool:
-            assert process.poll() is None, log.read_text()
-            return f"listening on 127.0.0.1:{port}" in log.read_text()
-
-        eventually(listens, "PgBouncer listens")
-        yield port
+        eventually(lambda: listens(port), "haproxy listens")
+        yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
-        process.wait(10)
+        process.kill()
+        process.wait(PATIENCE)
 
 
-def through(url: URL, port: int) -> str:
-    return address(url.set(host="127.0.0.1", port=port, query={}))
+@contextmanager
+def nginx(folder: Path, one: Service, two: Service) -> Iterator[str]:
+    """The shipped configuration with the upstream of the page, in front of two services."""
+    if test_nginx.NGINX is None:
+        pytest.skip("nginx is not installed")
+    (upstream_of_page,) = blocks("Probes and draining", "nginx")
+
+    def configuration(folder: Path, *, port: int, upstream: int) -> Path:
+        file = test_nginx.configured(folder, port=port, upstream=upstream)
+        text, replaced = re.subn(
+            r"^ +upstream blog \{.*?^ +\}$", upstream_of_page, file.read_text(), flags=re.MULTILINE | re.DOTALL
+        )
+        assert replaced == 1
+        for shipped, service in (("8001", one), ("8002", two)):
+            assert f"127.0.0.1:{shipped} max_fails=0;" in text
+            text = text.replace(f"127.0.0.1:{shipped} ", f"127.0.0.1:{service.port} ")
+        file.write_text(text)
+        return file
+
+    with test_nginx.nginx(folder, upstream=one.port, configuration=configuration) as front:
+        yield front.url
 
 
-def test_behind_pgbouncer_everything_works_as_the_page_has_it(roles: Roles, tmp_path: Path) -> None:
-    for sql in blocks("PgBouncer", "sql"):
-        roles.run(sql)
-    with pgbouncer(roles, tmp_path) as port:
-        as_owner = {"database_url": through(roles.owner, port), "database_prepared_statements": "false"}
-        as_service = {"database_url": through(roles.service, port), "database_prepared_statements": "false"}
-
-        def upgrade(_: int) -> subprocess.CompletedProcess[str]:
-            return blog("db", "upgrade", cwd=tmp_path, **as_owner)
-
-        with ThreadPoolExecutor(2) as threads:
-            for upgraded in threads.map(upgrade, range(2)):
-                assert upgraded.returncode == 0, upgraded.stderr
-                assert "The schema is current." in upgraded.stdout
-        for settings in (as_owner, as_service):
-            checked = blog("db", "check", cwd=tmp_path, **settings)
-            assert (checked.returncode, checked.stdout) == (0, "The schema is current.\n"), checked.stderr
-        with Service(tmp_path / "data", workers=2, secret_key=SECRET_KEY, **as_service) as service:  # type: ignore[arg-type]
-            works(service)
-            assert not service.complaints
-        for command in (("downgrade", "-1"), ("upgrade",), ("downgrade", "base")):
-            done = blog("db", *command, cwd=tmp_path, **as_owner)
-            assert done.returncode == 0, done.stderr
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-async def test_a_migration_behind_pgbouncer_soon_gives_up_a_lock_and_asks_again(roles: Roles, tmp_path: Path) -> None:
-    """Its time-out is not one of the session, which PgBouncer would ignore: readers queue up behind it meanwhile."""
-    waiting = (
-        "SELECT query_start FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    )
-    with pgbouncer(roles, tmp_path) as port:
-        as_owner = {"database_url": through(roles.owner, port), "database_prepared_statements": "false"}
-        upgrade = partial(asyncio.to_thread, partial(blog, cwd=tmp_path, **as_owner), "db", "upgrade")
-        assert (await upgrade("0001")).returncode == 0
-        engine = create_async_engine(roles.superuser.set(database=roles.name), poolclass=NullPool)
-        elsewhere = Elsewhere(engine.execution_options(isolation_level="AUTOCOMMIT"))
-        async with elsewhere.holding("LOCK TABLE users, articles IN ACCESS SHARE MODE"), asyncio.timeout(60):
-            upgrading = asyncio.create_task(upgrade())
-            attempts = set[object]()
-            while len(attempts - {None}) < 2:
-                attempts.add(await elsewhere.ask(waiting))
-                await asyncio.sleep(0.05)
-        upgraded = await upgrading
-        assert upgraded.returncode == 0, upgraded.stderr
+class Traffic:
+    """Readers and writers without pause, and how often they were answered with what."""
+
+    def __init__(self, url: str, signed_in: dict[str, str], *, clients: int = 4) -> None:
+        self._url, self._signed_in = url, signed_in
+        self.answered: dict[str, int] = {}
+        self.written: list[str] = []
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(clients)]
+
+    def __enter__(self) -> "Traffic":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(2 * PATIENCE)
+
+    def has_written(self, articles: int) -> bool:
+        return len(self.written) >= articles
+
+    def _ask(self, number: int) -> None:
+        article = {"title": "On engines", "content": "The engine weaves.", "published": True}
+        with httpx.Client(base_url=self._url, timeout=PATIENCE, trust_env=False) as client:
+            # With a little pause: what is tested is not how much a machine bears.
+            while not self._ended.wait(0.005):
+                try:
+                    if number % 2:
+                        reply = client.get("/articles?limit=2")
+                    else:
+                        reply = client.post("/articles", json=article, headers=self._signed_in)
+                    answered = str(reply.status_code)
+                except httpx.HTTPError as error:
+                    answered = repr(error)
+                with self._lock:
+                    self.answered[answered] = self.answered.get(answered, 0) + 1
+                    if answered == "201":
+                        self.written.append(reply.headers["Location"])
 
 
-def test_a_parameter_that_pgbouncer_refuses_is_named(roles: Roles, tmp_path: Path) -> None:
-    refused = blocks("PgBouncer", "ini")[0].partition(IGNORED)[2].strip().split(",")
-    assert len(refused) == 4
-    for name in refused:
-        others = ",".join(other for other in refused if other != name)
-        with pgbouncer(roles, tmp_path, change=(",".join(refused), others)) as port:
-            settings = {"database_url": through(roles.service, port), "secret_key": SECRET_KEY}
-            for command in ("db check", f"serve --port {free_port()}")[: 2 if name == refused[0] else 1]:
-                result = blog(*command.split(), cwd=tmp_path, database_prepared_statements="false", **settings)
-                assert result.returncode == 1
-                (sentence,) = result.stderr.splitlines()
-                for words in (f"parameter {name}", f"{IGNORED}{','.join(refused)}", "docs/operating.md", "PgBouncer"):
-                    assert words in sentence
+@pytest.mark.parametrize("proxy", [haproxy, nginx])
+def test_a_rolling_restart_fails_no_request(
+    proxy: Callable[[Path, Service, Service], AbstractContextManager[str]], configured: dict[str, Any], tmp_path: Path
+) -> None:
+    settings = {**configured, "drain_seconds": DRAIN_SECONDS, "trusted_proxies": "127.0.0.1"}
+    folders = [tmp_path / name for name in ("one", "two", "front")]
+    for folder in folders:
+        folder.mkdir()
+    with (
+        Service(folders[0] / "data", workers=2, **settings) as one,
+        Service(folders[1] / "data", workers=2, **settings) as two,
+        proxy(folders[2], one, two) as url,
+    ):
+        signed_in = one.register()
+        with httpx.Client(base_url=url, timeout=PATIENCE, trust_env=False) as client:
+            eventually(lambda: client.get("/health/ready").status_code == 200, "the proxy has found a service")
+        with Traffic(url, signed_in) as traffic:
+            for service in (one, two) * ROUNDS:
+                enough = len(traffic.written) + 20
+                eventually(partial(traffic.has_written, enough), "requests are answered")
+                assert service.stop() == 0
+                service.start()
+                service.wait_until_ready()
+        log.info("Answered during %s restarts: %s", 2 * ROUNDS, traffic.answered)
+        assert traffic.answered.keys() == {"200", "201"}, traffic.answered
+        with one.client() as client:
+            assert {client.get(place).status_code for place in traffic.written[::10]} == {200}
 
 
-async def test_several_hosts_are_tried_in_turn(migrated: URL, tmp_path: Path) -> None:
-    async with Proxy(migrated).listening() as there:
-        here = f"host=127.0.0.1:{free_port()}&host={there.host}:{there.port}"
-        url = f"postgresql://{migrated.username}@/{migrated.database}?{here}&target_session_attrs=primary"
-        checked = await asyncio.to_thread(blog, "db", "check", cwd=tmp_path, database_url=url)
-        assert (checked.returncode, checked.stdout) == (0, "The schema is current.\n"), checked.stderr
-        upgraded = await asyncio.to_thread(blog, "db", "upgrade", cwd=tmp_path, database_url=url)
-        assert upgraded.returncode == 0, upgraded.stderr
-    assert await query(migrated, "SELECT count(*) FROM alembic_version") == [1]
-    # The address has the form that the page shows.
-    assert "?host=db1:5432&host=db2:5432&target_session_attrs=primary" in PAGE
+# What stands in the log
+
+
+def test_the_lines_that_the_page_explains_are_lines_of_the_program() -> None:
+    rows = re.findall(r"^\| (.+?) \| (?:error|warning|info) \|", PAGE.partition("\n## Logs\n")[2], re.MULTILINE)
+    assert len(rows) > 10
+    sources = [Path(common.__file__), *(ROOT / "src" / "blog").rglob("*.py")]
+    said = re.sub(r'"\s*\n\s*f?"', "", "\n".join(file.read_text() for file in sources))
+    said = re.sub(r"%[a-z]|\{[^}]*\}", "…", said)
+    for row in rows:
+        words = re.split(r"…|\(|\.$", re.sub(r"GET /articles|worker-1|30(?= seconds)", "…", row))[0].strip()
+        assert words in said, row

@@ -35,6 +35,7 @@ from tests.integration.service import (
     eventually,
     free_port,
     kill,
+    processes,
 )
 
 ARTICLE = {"title": "On engines", "content": "The engine weaves\r\n\talgebraic patterns. ✍️", "published": True}
@@ -195,6 +196,42 @@ def test_secrets_may_be_in_files(configured: dict[str, object], tmp_path: Path) 
     assert not (tmp_path / "data").exists()
 
 
+def test_an_exchange_of_keys_signs_nobody_out_and_ends_no_preview(tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    new.write_text(SECRET_KEY[::-1])
+    with Service(tmp_path / "data", workers=2) as service:
+        signed_in = service.register()
+        with service.client() as client:
+            article = client.post("/articles", json={**ARTICLE, "published": False}, headers=signed_in).json()["id"]
+            shown = client.post(f"/articles/{article}/previews", json={"of": "article"}, headers=signed_in)
+        link = f"/preview?token={shown.json()['token']}"
+        assert service.stop() == 0
+
+        # The key of before is where the blog keeps its own.
+        service.settings = {"secret_key_file": new, "secret_key_previous_file": tmp_path / "data" / "secret_key"}
+        service.start()
+        service.wait_until_ready()
+        for _ in range(10):  # of either worker
+            with service.client() as client:
+                assert client.get("/users/me", headers=signed_in).status_code == 200
+                assert client.get(link).status_code == 200
+        with service.client() as client:
+            again = client.post("/auth/login", data={"username": "ada", "password": PASSWORD})
+        assert service.stop() == 0
+        said = service.said + service.log
+        assert SECRET_KEY[::-1] not in said
+        assert (tmp_path / "data" / "secret_key").read_text() not in said
+
+        service.settings = {"secret_key_file": new}
+        service.start()
+        service.wait_until_ready()
+        with service.client() as client:
+            assert client.get("/users/me", headers=signed_in).status_code == 401
+            assert client.get(link).status_code == 404
+            signed_in = {"Authorization": f"Bearer {again.json()['access_token']}"}
+            assert client.get("/users/me", headers=signed_in).status_code == 200
+
+
 def test_two_services_share_a_data_folder(tmp_path: Path) -> None:
     one, other = (Service(tmp_path / "data") for _ in range(2))
     try:
@@ -278,8 +315,100 @@ def test_a_signal_is_heard_while_it_starts(tmp_path: Path) -> None:
 
 
 def test_it_does_not_outlive_its_terminal(tmp_path: Path) -> None:
-    with Service(tmp_path / "data") as service:
-        assert service.stop(signal.SIGHUP, group=True) == 0
+    service = Service(tmp_path / "data")
+    keyboard, terminal = os.openpty()
+    try:
+        service.start(terminal=terminal)
+        service.wait_until_ready()
+        os.close(keyboard)
+        assert service.wait(within=SOON) == 0
+        service.wait_until_gone(within=SOON)
+    finally:
+        os.close(terminal)
+        service.kill_everything()
+
+
+def test_without_a_terminal_sighup_stops_nothing(service: Service) -> None:
+    """A supervisor of services sends it, to one process or to all, and means "read your settings again"."""
+    before = service.workers_alive()
+    os.kill(service.pid, signal.SIGHUP)
+    for process in service.processes():
+        os.kill(process.pid, signal.SIGHUP)
+    eventually(lambda: len(service.events("SIGHUP changes nothing")) >= 2, "it says what it made of it")
+    with service.client() as client:
+        client.get("/articles").raise_for_status()
+    assert service.workers_alive() == before
+    assert service.status("/health/ready") == 200
+    assert service.stop() == 0
+    service.wait_until_gone(within=SOON)
+
+
+def test_without_a_terminal_sighup_does_not_end_its_start(tmp_path: Path) -> None:
+    service = Service(tmp_path / "data")
+    try:
+        service.start()
+        service.wait_until(lambda: "Starting PostgreSQL" in service.said, "it starts PostgreSQL")
+        os.kill(service.pid, signal.SIGHUP)
+        service.wait_until_ready()
+    finally:
+        service.kill_everything()
+
+
+# Draining: told to stop, it is not ready any more, and still answers
+
+
+@pytest.mark.parametrize("everybody", [False, True], ids=["the main process is told", "every process is told"])
+def test_told_to_stop_it_drains_first(everybody: bool, tmp_path: Path) -> None:
+    with Service(tmp_path / "data", workers=2, drain_seconds=3) as service, service.client() as client:
+        signed_in = service.register()
+        workers = service.workers_alive()
+        client.get("/health/live").raise_for_status()
+        (os.killpg if everybody else os.kill)(service.pid, signal.SIGTERM)
+        told = time.monotonic()
+        eventually(lambda: service.status("/health/ready") == 503, "it is not ready any more", within=1)
+        answered = 0
+        while time.monotonic() < told + 2:
+            # Each on a connection of its own, so that both workers are asked.
+            assert [service.status(path) for path in ("/health/ready", "/health/live", "/articles")] == [
+                503,
+                200,
+                200,
+            ]
+            written = client.post("/articles", json=ARTICLE, headers=signed_in)
+            assert (written.status_code, written.headers["Connection"]) == (201, "close")
+            answered += 1
+        assert answered > 5
+        assert service.workers_alive() == workers
+        assert service.wait() == 0
+        assert 3 <= time.monotonic() - told < 3 + SOON
+        service.wait_until_gone(within=SOON)
+        assert len(service.events("Told to stop: /health/ready answers 503")) == 1
+
+
+@pytest.mark.parametrize("then", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_draining(then: signal.Signals, tmp_path: Path) -> None:
+    with Service(tmp_path / "data", workers=2, drain_seconds=60) as service:
+        os.kill(service.pid, signal.SIGTERM)
+        eventually(lambda: service.status("/health/ready") == 503, "it is not ready any more")
+        assert service.stop(then, within=SOON) == 0
+        service.wait_until_gone(within=SOON)
+
+
+def test_an_interrupt_from_a_terminal_does_not_drain(tmp_path: Path) -> None:
+    with Service(tmp_path / "data", workers=2, drain_seconds=60) as service:
+        assert service.stop(signal.SIGINT, group=True, within=SOON) == 0
+        service.wait_until_gone(within=SOON)
+
+
+def test_what_is_killed_while_it_drains_leaves_nothing(tmp_path: Path) -> None:
+    with Service(tmp_path / "data", workers=2, drain_seconds=60) as service:
+        killed = min(service.workers_alive())
+        os.kill(service.pid, signal.SIGTERM)
+        eventually(lambda: service.status("/health/ready") == 503, "it is not ready any more")
+        kill(killed)
+        eventually(lambda: len(service.workers_alive() - {killed}) == 2, "the killed worker is replaced")
+        eventually(lambda: {service.status("/health/ready") for _ in range(20)} == {503}, "none of them is ready")
+        service.kill()
         service.wait_until_gone(within=SOON)
 
 
@@ -299,6 +428,7 @@ def test_whatever_is_killed_it_goes_on_or_leaves_nothing(service: Service) -> No
         if "Unexpected exit" in (record := json.loads(line))["event"]
     ]
     assert [record["level"] for record in told] == ["error"]
+    assert f"(process {killed}): SIGKILL killed it" in told[0]["event"]
     service.wait_until_ready()
     assert {service.status("/health/ready") for _ in range(20)} == {200}
 
@@ -306,6 +436,214 @@ def test_whatever_is_killed_it_goes_on_or_leaves_nothing(service: Service) -> No
     service.wait_until_gone(within=SOON)
     service.start()
     service.wait_until_ready()
+
+
+# The blog's own PostgreSQL: whoever runs it may stop, or it may
+
+
+class Reader:
+    """Somebody who reads and writes without pause, and remembers how they were answered."""
+
+    def __init__(self, service: Service, signed_in: dict[str, str]) -> None:
+        self._service, self._signed_in = service, signed_in
+        self.statuses: set[int] = set()
+        self.written: list[str] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def __enter__(self) -> "Reader":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(PATIENCE)
+
+    def _ask(self) -> None:
+        with self._service.client() as client:
+            while not self._ended.wait(0.02):
+                reply = client.post("/articles", json=ARTICLE, headers=self._signed_in)
+                if reply.status_code == 201:
+                    self.written.append(reply.headers["Location"])
+                self.statuses |= {reply.status_code, client.get("/articles?limit=1").status_code}
+
+    def finds_everything(self) -> bool:
+        with self._service.client() as client:
+            return all(client.get(place).status_code == 200 for place in self.written)
+
+
+@pytest.mark.parametrize("ends", ["is stopped", "is killed"])
+def test_who_is_attached_takes_the_database_over(ends: str, tmp_path: Path) -> None:
+    owner, attached, third = (Service(tmp_path / "data", workers=2) for _ in range(3))
+    try:
+        with owner:
+            signed_in = owner.register()
+            attached.start()
+            attached.wait_until_ready()
+            with Reader(attached, signed_in) as reader:
+                eventually(lambda: len(reader.written) > 5, "something is written")
+                if ends == "is stopped":
+                    assert owner.stop() == 0
+                else:
+                    owner.kill()
+                owner.wait_until_its_group_is_gone(within=SOON)
+                before = len(reader.written)
+                eventually(lambda: len(reader.written) > before + 5, "something is written again", within=SOON * 2)
+            assert reader.statuses <= {200, 201, 503}
+            assert reader.finds_everything()
+            assert [event["level"] for event in attached.events("stopped. This one starts it again")] == ["warning"]
+            assert attached.events("PostgreSQL runs again")
+            # It owns the server now: another that comes is attached to it, and takes it over in turn.
+            third.start()
+            third.wait_until_ready()
+            assert "Starting PostgreSQL" not in third.said
+            attached.kill()
+            eventually(lambda: third.status("/health/ready") == 200, "the third has taken it over", within=SOON * 2)
+            eventually(lambda: third.events("PostgreSQL runs again"), "it says so")
+            assert third.stop() == 0
+            third.wait_until_gone(within=SOON)
+    finally:
+        for service in (owner, attached, third):
+            service.kill_everything()
+
+
+def _is_ready(service: Service) -> bool:
+    return service.status("/health/ready") == 200
+
+
+def test_of_several_that_are_attached_one_takes_the_database_over(tmp_path: Path) -> None:
+    owner, *attached = (Service(tmp_path / "data") for _ in range(4))
+    try:
+        with owner:
+            for service in attached:
+                service.start()
+            for service in attached:
+                service.wait_until_ready()
+            owner.kill()
+            for service in attached:
+                eventually(partial(_is_ready, service), "it is ready", within=SOON * 2)
+            eventually(
+                lambda: sum(bool(service.events("PostgreSQL runs again")) for service in attached) == 1,
+                "one of them has taken it over",
+            )
+            for service in attached:
+                assert service.stop() == 0
+            owner.wait_until_gone(within=SOON)
+    finally:
+        for service in (owner, *attached):
+            service.kill_everything()
+
+
+def test_who_cannot_take_the_database_over_says_so_and_stops(tmp_path: Path) -> None:
+    owner, attached = (Service(tmp_path / "data") for _ in range(2))
+    try:
+        with owner:
+            attached.start()
+            attached.wait_until_ready()
+            # What PostgreSQL refuses on its next start.
+            with next(owner.folder.glob("postgresql-[0-9][0-9]/postgresql.conf")).open("a") as file:
+                file.write("nonsense = on\n")
+            owner.kill()
+            assert attached.wait(within=PATIENCE) == 1
+            assert attached.events("PostgreSQL cannot be taken over, so the service stops: PostgreSQL does not start")
+            *_, last = attached.complaints.splitlines()
+            assert last.startswith("blog: PostgreSQL does not start on ")
+            attached.wait_until_gone(within=SOON)
+    finally:
+        for service in (owner, attached):
+            service.kill_everything()
+
+
+@pytest.mark.parametrize("whom", ["the server", "a process of the server", "what starts it again", "both"])
+def test_a_death_of_its_own_database_stands_in_its_log(whom: str, tmp_path: Path) -> None:
+    with Service(tmp_path / "data", workers=2) as service:
+        _see_a_death(service, whom)
+        assert service.stop() == 0
+        service.wait_until_gone(within=SOON)
+
+
+def _see_a_death(service: Service, whom: str) -> None:
+    with Reader(service, service.register()) as reader:
+        eventually(lambda: len(reader.written) > 5, "something is written")
+        postmaster = service.postmaster()
+        children = [process for process in processes() if process.parent == postmaster]
+        supervisor = next(process for process in processes() if process.pid == postmaster).parent
+        killed, words = {
+            "the server": ([postmaster], "PostgreSQL has died (SIGKILL killed it). It is started again"),
+            "a process of the server": (
+                [next(process.pid for process in children if "checkpointer" in process.command)],
+                "A process of PostgreSQL has died (checkpointer process (PID",
+            ),
+            "what starts it again": (
+                [supervisor],
+                "The process that starts PostgreSQL again when it dies was killed",
+            ),
+            "both": ([supervisor, postmaster], "The process that starts PostgreSQL again when it dies was killed"),
+        }[whom]
+        kill(*killed)
+        eventually(lambda: service.events(words), "the log says so", within=SOON * 2)
+        assert {event["level"] for event in service.events(words)} == {"error"}
+        eventually(lambda: service.events("PostgreSQL runs again"), "and that it runs again", within=SOON * 2)
+        before = len(reader.written)
+        eventually(lambda: len(reader.written) > before + 5, "something is written again", within=SOON * 2)
+    assert reader.statuses <= {200, 201, 503}
+    assert reader.finds_everything()
+
+
+SMALL_DISK = """
+log="$1"/postgresql-*/pg_wal
+mkdir "$1"/small && mount -t tmpfs -o size=40m none "$1"/small || exit
+cp -a $log/. "$1"/small && mount --bind "$1"/small $log || exit
+shift
+exec "$@"
+"""
+
+
+def test_a_full_disk_stands_in_its_log_and_loses_nothing(tmp_path: Path) -> None:
+    mounts = ["unshare", "--user", "--map-root-user", "--mount", "--propagation", "private", "sh", "-c"]
+    if subprocess.run([*mounts, "mount -t tmpfs none /mnt"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine makes no namespaces for tests")
+    with Service(tmp_path / "data") as service:
+        signed_in = service.register()
+        assert service.stop() == 0
+        service.prefix = [*mounts, SMALL_DISK, "sh", str(service.folder)]
+        service.start()
+        service.wait_until_ready()
+        article = {"title": "Large", "published": True}
+        written, statuses = [], set()
+        with service.client() as client:
+
+            def is_full() -> bool:
+                reply = client.post(
+                    "/articles", json={**article, "content": os.urandom(99_000).hex()}, headers=signed_in
+                )
+                statuses.add(reply.status_code)
+                if reply.status_code == 201:
+                    written.append(reply.headers["Location"])
+                return bool(service.events("It is started again until it stays up"))
+
+            eventually(is_full, "the disk is full", within=2 * PATIENCE)
+            (told, *_) = service.events("It is started again until it stays up")
+            for words in ("PostgreSQL has died (could not", "No space left on device", "Make room", "postgresql.log"):
+                assert words in told["event"]
+            enter = ["nsenter", "--user", "--preserve-credentials", "--mount", "--target", str(service.pid)]
+            more = ["mount", "-o", "remount,size=400m", str(service.folder / "small")]
+            subprocess.run([*enter, *more], check=True, capture_output=True)
+            eventually(lambda: service.status("/health/ready") == 200, "it goes on when there is room")
+            assert statuses == {201, 503}
+            assert {client.get(place).status_code for place in written} == {200}
+        eventually(lambda: service.events("PostgreSQL runs again"), "it says so")
+        # Not every second: what goes wrong again and again is said again after a minute.
+        assert len(service.events("It is started again until it stays up")) < 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
+def test_what_killed_a_worker_is_named(number: signal.Signals, tmp_path: Path) -> None:
+    with Service(tmp_path / "data", workers=2) as service:
+        killed = max(service.workers_alive())
+        os.kill(killed, number)
+        (told,) = eventually(lambda: service.events("Unexpected exit"), "it says that a worker ended")
+        assert told["event"].endswith(f" (process {killed}): {number.name} killed it.")
 
 
 def test_a_worker_that_replaces_another_has_its_settings(tmp_path: Path) -> None:
@@ -319,6 +657,97 @@ def test_a_worker_that_replaces_another_has_its_settings(tmp_path: Path) -> None
         service.wait_until_ready()
         with service.client() as client:
             assert "<title>Notes</title>" in client.get("/feed.atom").text
+
+
+# Where a user has no home and no name, and the disk can only be read
+
+READ_ONLY = """
+for writable do
+    [ "$writable" = -- ] && break
+    mount --bind "$writable" "$writable" || exit
+done
+mount -o remount,bind,ro / || exit
+while [ "$1" != -- ]; do shift; done
+shift
+cd "$PWD"
+exec "$@"
+"""
+NOBODY_KNOWN = ["unshare", "--user", "--map-user=12345", "--map-group=12345", "--"]
+HOMELESS = ["env", "-u", "HOME", "-u", "TMPDIR", "-u", "XDG_DATA_HOME"]
+
+
+def read_only_but(*folders: Path) -> list[str]:
+    """What runs a command where nothing can be written but what is in these folders."""
+    mounts = ["unshare", "--user", "--map-root-user", "--mount", "--propagation", "private", "sh", "-c", READ_ONLY]
+    prefix = [*mounts, "sh", *map(str, folders), "--", *NOBODY_KNOWN, *HOMELESS]
+    script = 'touch "$HOME/x" /tmp/x /var/tmp/x 2>/dev/null && exit 1; id -u; test -z "$HOME"'
+    tried = subprocess.run([*prefix, "sh", "-c", script], capture_output=True, encoding="utf-8", check=False)
+    if (tried.returncode, tried.stdout) != (0, "12345\n"):
+        pytest.skip(f"this machine makes no namespaces for tests: {tried.stderr}")
+    return prefix
+
+
+def test_a_user_without_a_home_is_asked_for_a_folder(tmp_path: Path) -> None:
+    for command in ("serve", "db check", "db upgrade", "article list", "backup -"):
+        result = blog(*command.split(), cwd=tmp_path, prefix=read_only_but())
+        assert result.returncode == 2
+        assert "Traceback" not in result.stderr
+        first, *lines = result.stderr.splitlines()
+        assert first.startswith("blog: the settings cannot be used")
+        assert [line.split()[0] for line in lines] == ["BLOG_DATA_DIR"]
+        assert "DATABASE_URL" in lines[0]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_on_a_configured_database_it_needs_no_home_no_name_and_no_disk(
+    workers: int, configured: dict[str, object], tmp_path: Path
+) -> None:
+    prefix = read_only_but()
+    assert blog("db", "check", cwd=tmp_path, prefix=prefix, **configured).returncode == 0
+    url, key = configured["database_url"], configured["secret_key"]
+    with Service(
+        tmp_path / "data", workers=workers, prefix=prefix, database_url=url, secret_key=key, blog_data_dir=""
+    ) as service:
+        signed_in = service.register()
+        with service.client() as client:
+            large = {**ARTICLE, "content": "The engine weaves. " * 4_000}
+            assert client.post("/articles", json=large, headers=signed_in).status_code == 201
+            assert "weaves" in client.get("/articles?include=content_html").text
+        killed = min(service.workers_alive())
+        kill(killed)
+        eventually(lambda: len(service.workers_alive() - {killed}) == workers, "the killed worker is replaced")
+        service.wait_until_ready()
+        assert service.stop() == 0
+        assert not [line for line in service.complaints.splitlines() if "Unexpected exit" not in line]
+
+
+@pytest.mark.parametrize("sslmode", ["prefer", "disable"])
+def test_a_home_of_somebody_else_is_none(sslmode: str, tmp_path: Path) -> None:
+    """`setpriv` leaves the variable as it was, and the driver would stumble over files that it may not see."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0)
+    prefix = [*NOBODY_KNOWN]
+    probe = subprocess.run([*prefix, "ls", str(home)], capture_output=True, check=False)
+    if b"Permission denied" not in probe.stderr:
+        pytest.skip("this machine makes no namespaces for tests")
+    url = f"postgresql://ada@127.0.0.1:{free_port()}/blog?sslmode={sslmode}"
+    for told, words in (({}, "BLOG_DATA_DIR is missing"), ({"database_url": url}, "Connect call failed")):
+        result = blog("db", "check", cwd=tmp_path, prefix=prefix, home=home, **told)
+        assert words in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_its_own_database_needs_one_folder_and_no_home_and_no_name(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    with Service(data, workers=2, prefix=read_only_but(data)) as service:
+        signed_in = service.register()
+        assert service.stop() == 0
+        service.wait_until_gone(within=SOON)
+        service.start()
+        service.wait_until_ready()
+        with service.client() as client:
+            assert client.get("/users/me", headers=signed_in).status_code == 200
 
 
 # Refusing to start: what is wrong, in one sentence, and how to mend it

@@ -205,7 +205,9 @@ def test_the_database_is_of_the_same_version_as_the_embedded_one_and_keeps_its_d
 
 def test_the_service_has_the_settings_it_needs_and_time_to_stop() -> None:
     assert Settings.load(environment("backend"), file=None, serving=True)
-    assert seconds(SERVICES["backend"]["stop_grace_period"]) > STOP_SECONDS
+    drains = Settings.load(environment("backend"), file=None).drain_seconds
+    assert drains > 0
+    assert seconds(SERVICES["backend"]["stop_grace_period"]) > drains + STOP_SECONDS
 
 
 def test_the_dockerfile_is_without_complaint() -> None:

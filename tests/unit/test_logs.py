@@ -2,17 +2,24 @@
 
 import json
 import logging
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from ipaddress import ip_network
 from typing import Any, Literal
 
 import httpx
 import pytest
+from sqlalchemy import make_url
 
+from blog.adapters.database import Database
+from blog.adapters.passwords import TooManyPasswords
 from blog.container import Container
+from blog.domain.errors import Unavailable
 from blog.entrypoints import logs
 from blog.entrypoints.http.edge import Receive, Send, edge
+from blog.entrypoints.http.limits import PageLimiter
+from blog.entrypoints.http.problems import cause_of
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +96,75 @@ async def test_a_fault_is_logged_once_with_the_id_of_its_reply(
     assert answer.headers["x-request-id"] in answer.json()["detail"]
     assert access["status"] == 500
     assert "a local variable" not in str(fault)
+
+
+class Away:
+    """Articles that cannot be had."""
+
+    def __init__(self, how: Callable[[], Awaitable[object]]) -> None:
+        self._how = how
+
+    async def page(self, **_: object) -> None:
+        await self._how()
+
+
+async def _a_database_that_is_away() -> None:
+    raise Unavailable from ConnectionRefusedError(111, "Connection refused")
+
+
+async def _a_turn_that_does_not_come() -> None:
+    turns = PageLimiter(at_once=1, patience=0.01)
+    async with turns, turns:
+        raise AssertionError("there is one turn")
+
+
+async def _no_reason_at_all() -> None:
+    raise Unavailable
+
+
+async def _a_kind_of_its_own() -> None:
+    raise TooManyPasswords
+
+
+@pytest.mark.parametrize(
+    ("how", "cause"),
+    [
+        (_a_database_that_is_away, "Cause: ConnectionRefusedError(111, 'Connection refused')"),
+        (_a_turn_that_does_not_come, "no turn at reading and encoding a page within 0.01 seconds"),
+        (
+            _a_kind_of_its_own,
+            "Too many passwords are being checked at the moment. Try again shortly. Cause: TooManyP",
+        ),
+        (_no_reason_at_all, "Cause: Unavailable in blog.entrypoints.http.articles.list_articles"),
+    ],
+)
+async def test_a_503_says_why_and_on_which_route(
+    client: httpx.AsyncClient,
+    container: Container,
+    capsys: Captured,
+    how: Callable[[], Awaitable[object]],
+    cause: str,
+) -> None:
+    logs.configure(log_format="json", debug=False)
+    with container.article_queries.override(Away(how)):
+        answer = await client.get("/articles?q=a-secret")
+    assert answer.status_code == 503
+    why, access = records(capsys)
+    assert why["level"] == "warning"
+    assert why["event"].startswith("503 on GET /articles: ")
+    assert cause in why["event"]
+    assert "None" not in why["event"]
+    assert "a-secret" not in why["event"]
+    assert why["request_id"] == access["request_id"]
+
+
+async def test_what_a_deadline_ended_is_named() -> None:
+    """A deadline says nothing itself: where in the blog something waited does."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = make_url(f"postgresql+asyncpg://u@127.0.0.1:{silent.getsockname()[1]}/d?ssl=disable")
+        with pytest.raises(Unavailable) as caught:
+            await Database(url, pool_size=1, timeout=0.05).acquire()
+    assert cause_of(caught.value) == "TimeoutError in blog.adapters.database.engine.Database.acquire"
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])

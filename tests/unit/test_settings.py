@@ -39,7 +39,7 @@ def test_with_nothing_set_everything_has_a_default() -> None:
     assert settings.backend_cors_origins == ("http://localhost:3000",)
     assert settings.trusted_proxies == ()
     assert settings.log_format == "auto"
-    assert settings.blog_data_dir.is_absolute()
+    assert settings.data_folder.is_absolute()
 
 
 def test_everything_can_be_set(tmp_path: Path) -> None:
@@ -48,6 +48,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         DEBUG="TRUE",
         DATABASE_URL="postgres://u:p@h:1/d?sslmode=require",
         SECRET_KEY="k" * 64,
+        SECRET_KEY_PREVIOUS="p" * 64,
         ALGORITHM="HS512",
         ACCESS_TOKEN_EXPIRE_MINUTES="5",
         BACKEND_CORS_ORIGINS="https://a.example/, http://b.example:8080",
@@ -65,6 +66,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         "postgresql+asyncpg://u:p@h:1/d?ssl=require"
     )
     assert (settings.secret_key, settings.algorithm) == ("k" * 64, "HS512")
+    assert settings.secret_key_previous == "p" * 64
     assert settings.access_token_expire_minutes == 5
     assert settings.backend_cors_origins == ("https://a.example", "http://b.example:8080")
     assert settings.trusted_proxies == (ip_network("10.0.0.1/32"), ip_network("fd00::/8"))
@@ -349,6 +351,38 @@ def test_a_key_is_as_long_as_its_hash(algorithm: str, needed: int) -> None:
         load(ALGORITHM=algorithm, SECRET_KEY="k" * (needed - 1))
 
 
+def test_a_previous_key_is_as_long_as_the_other_and_another() -> None:
+    settings = load(SECRET_KEY=KEY, SECRET_KEY_PREVIOUS="p" * 32)
+    assert (settings.secret_key, settings.secret_key_previous) == (KEY, "p" * 32)
+    assert load(SECRET_KEY=KEY, SECRET_KEY_PREVIOUS=" ").secret_key_previous is None
+    for previous, algorithm, words in (
+        ("p" * 31, "HS256", "SECRET_KEY_PREVIOUS is too short: HS256 needs 32 bytes"),
+        ("p" * 48, "HS512", "SECRET_KEY_PREVIOUS is too short: HS512 needs 64 bytes"),
+        ("k" * 64, "HS512", "SECRET_KEY_PREVIOUS is the same as SECRET_KEY: set SECRET_KEY to a new key"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            load(SECRET_KEY="k" * 64, SECRET_KEY_PREVIOUS=previous, ALGORITHM=algorithm)
+        assert str(caught.value).startswith(words)
+        assert previous not in str(caught.value)
+    with pytest.raises(SettingsError) as caught:
+        load(SECRET_KEY="k", SECRET_KEY_PREVIOUS="p")
+    assert [line.split()[0] for line in str(caught.value).splitlines()] == ["SECRET_KEY", "SECRET_KEY_PREVIOUS"]
+
+
+def test_a_previous_key_alone_signs_nothing(tmp_path: Path) -> None:
+    for others in ({}, {"DATABASE_URL": "postgresql://h/d"}):
+        for serving in (True, False):
+            with pytest.raises(SettingsError) as caught:
+                Settings.load({"SECRET_KEY_PREVIOUS": KEY, **others}, file=None, serving=serving)
+            assert str(caught.value).startswith("SECRET_KEY is missing, and needed where SECRET_KEY_PREVIOUS is set")
+            assert len(str(caught.value).splitlines()) == 1
+    # A key whose file cannot be read is not missing.
+    with pytest.raises(SettingsError) as caught:
+        load(SECRET_KEY_PREVIOUS=KEY, SECRET_KEY_FILE=str(tmp_path / "key"))
+    assert str(caught.value).startswith("SECRET_KEY_FILE names a file that cannot be read")
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_a_shared_database_wants_a_key_to_serve_and_only_then() -> None:
     environment = {"DATABASE_URL": "postgresql://h/d"}
     with pytest.raises(SettingsError, match="SECRET_KEY is missing"):
@@ -615,8 +649,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_secrets_do_not_show_themselves() -> None:
-    shown = repr(load(SECRET_KEY=KEY, DATABASE_URL="postgresql://user:hidden@host/db"))
+    previous = KEY[::-1] + "p"
+    shown = repr(load(SECRET_KEY=KEY, SECRET_KEY_PREVIOUS=previous, DATABASE_URL="postgresql://user:hidden@host/db"))
     assert KEY not in shown
+    assert previous not in shown
     assert "hidden" not in shown
 
 

@@ -8,17 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blog.adapters.tokens import JwtAccessTokens
+from blog.adapters.tokens import JwtAccessTokens, JwtPreviewTokens
+from blog.domain.previews import Preview, Previewed, PreviewNotFound
 from blog.domain.users import InvalidToken
-from tests.builders import Clock
+from tests.builders import NOON, Clock
 from tests.support import KEY
 
 LONG_KEY = KEY * 2
 CLAIMS = {"sub": "7", "iat": 1, "exp": 2**40, "jti": "1"}
 
 
-def tokens(key: str = LONG_KEY, algorithm: str = "HS256") -> JwtAccessTokens:
-    return JwtAccessTokens(key=key, algorithm=algorithm, lifetime=timedelta(minutes=5), now=Clock())
+def tokens(key: str = LONG_KEY, algorithm: str = "HS256", previous: str | None = None) -> JwtAccessTokens:
+    return JwtAccessTokens(
+        key=key, previous=previous, algorithm=algorithm, lifetime=timedelta(minutes=5), now=Clock()
+    )
 
 
 def test_a_token_says_whose_it_is_to_others_too() -> None:
@@ -65,3 +68,41 @@ def test_a_signature_is_not_enough(claims: Mapping[str, object], headers: dict[s
 def assert_refused(ours: JwtAccessTokens, token: str) -> None:
     with pytest.raises(InvalidToken):
         ours.subject(token)
+
+
+NEW_KEY = LONG_KEY[::-1]
+
+
+def test_an_exchange_of_keys_ends_no_token() -> None:
+    before, after = tokens(), tokens(key=NEW_KEY, previous=LONG_KEY)
+    assert after.subject(before.issue(7).access_token) == 7
+    signed = after.issue(8).access_token
+    assert after.subject(signed) == tokens(key=NEW_KEY).subject(signed) == 8
+    # The previous key signs nothing more, and without it its tokens have ended.
+    assert_refused(before, signed)
+    assert_refused(tokens(key=NEW_KEY), before.issue(7).access_token)
+    assert_refused(after, tokens(key=NEW_KEY[1:]).issue(7).access_token)
+
+
+def test_the_next_key_may_be_given_to_every_instance_before_one_signs_with_it() -> None:
+    not_yet, already = tokens(previous=NEW_KEY), tokens(key=NEW_KEY, previous=LONG_KEY)
+    assert not_yet.subject(already.issue(7).access_token) == 7
+    assert already.subject(not_yet.issue(7).access_token) == 7
+
+
+def test_an_exchange_of_keys_ends_no_preview() -> None:
+    preview = Preview(id=7, article_id=1, of=Previewed.ARTICLE, created_at=NOON, expires_at=NOON + timedelta(days=30))
+    before = JwtPreviewTokens(key=LONG_KEY, algorithm="HS256")
+    after = JwtPreviewTokens(key=NEW_KEY, previous=LONG_KEY, algorithm="HS256")
+    assert after.read(before.issue(preview)) == 7
+    assert JwtPreviewTokens(key=NEW_KEY, algorithm="HS256").read(after.issue(preview)) == 7
+    with pytest.raises(PreviewNotFound):
+        before.read(after.issue(preview))
+
+
+def test_under_either_key_one_kind_of_token_is_not_taken_for_another() -> None:
+    both = tokens(key=NEW_KEY, previous=LONG_KEY)
+    for key in (LONG_KEY, NEW_KEY):
+        for headers in ({"typ": "preview+jwt"}, {"kid": "1"}, {"typ": None}):
+            assert_refused(both, jwt.encode(CLAIMS, key, "HS256", headers=headers))
+        assert_refused(both, jwt.encode(CLAIMS, key * 2, "HS512"))

@@ -38,13 +38,16 @@ class PreviewClaims(msgspec.Struct):
 class Signer:
     """Tokens of one type (RFC 8725, section 3.11) that one key signs with one HMAC (RFC 7518, section 3.2).
 
+    While keys are being exchanged, tokens that the `previous` key signed are taken, too. Nothing is signed with it.
+
     PyJWT writes them. They are read here, in a sixth of the time, because nothing needs to be found out about a token
     whose header has to be the one that is written.
     """
 
-    def __init__(self, *, key: str, algorithm: str, typ: str) -> None:
+    def __init__(self, *, key: str, previous: str | None = None, algorithm: str, typ: str) -> None:
         self._key, self._algorithm, self._typ = key, algorithm, typ
-        self._secret, self._hash = key.encode(), algorithm.replace("HS", "sha")
+        self._secrets = [secret.encode() for secret in (key, previous) if secret is not None]
+        self._hash = algorithm.replace("HS", "sha")
         self._header = self.sign({}).partition(".")[0].encode()
 
     def sign(self, claims: dict[str, Any]) -> str:
@@ -54,11 +57,14 @@ class Signer:
         """The claims of a token as JSON, or None where it was not signed here."""
         # The signature is not read: what is compared is how it would be written.
         signed, _, signature = token.encode("ascii", "replace").rpartition(b".")
-        made = urlsafe_b64encode(hmac.digest(self._secret, signed, self._hash)).rstrip(b"=")
         header, _, claims = signed.partition(b".")
-        if not hmac.compare_digest(signature, made) or header != self._header:
+        if header != self._header:
             return None
-        return urlsafe_b64decode(claims + b"==")
+        for secret in self._secrets:
+            made = urlsafe_b64encode(hmac.digest(secret, signed, self._hash)).rstrip(b"=")
+            if hmac.compare_digest(signature, made):
+                return urlsafe_b64decode(claims + b"==")
+        return None
 
 
 class JwtAccessTokens:
@@ -66,8 +72,10 @@ class JwtAccessTokens:
 
     _read = msgspec.json.Decoder(Claims).decode
 
-    def __init__(self, *, key: str, algorithm: str, lifetime: timedelta, now: Clock) -> None:
-        self._signer = Signer(key=key, algorithm=algorithm, typ="JWT")
+    def __init__(
+        self, *, key: str, previous: str | None = None, algorithm: str, lifetime: timedelta, now: Clock
+    ) -> None:
+        self._signer = Signer(key=key, previous=previous, algorithm=algorithm, typ="JWT")
         self._lifetime, self._now = lifetime, now
 
     def issue(self, user_id: int) -> AccessToken:
@@ -92,8 +100,8 @@ class JwtPreviewTokens:
 
     _read = msgspec.json.Decoder(PreviewClaims).decode
 
-    def __init__(self, *, key: str, algorithm: str) -> None:
-        self._signer = Signer(key=key, algorithm=algorithm, typ="preview+jwt")
+    def __init__(self, *, key: str, previous: str | None = None, algorithm: str) -> None:
+        self._signer = Signer(key=key, previous=previous, algorithm=algorithm, typ="preview+jwt")
 
     def issue(self, preview: Preview) -> str:
         return self._signer.sign({"sub": str(preview.id), "exp": int(preview.expires_at.timestamp())})

@@ -4,7 +4,6 @@ import logging
 import multiprocessing
 import os
 import secrets
-import signal
 import socket
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]
@@ -70,6 +70,7 @@ class Failure(Exception):
 
 def run(command: str, **arguments: object) -> int:
     """Run a command and say what came of it; the answer is the exit code."""
+    _leave_foreign_home()
     try:
         return COMMANDS[command](**arguments) or 0
     except SettingsError as error:
@@ -97,6 +98,16 @@ def run(command: str, **arguments: object) -> int:
     return 1
 
 
+def _leave_foreign_home() -> None:
+    """Forget a home that this user may not enter, as `setpriv` leaves it: the driver would fail on its files."""
+    try:
+        Path(os.environ.get("HOME", "/"), ".pgpass").stat()
+    except PermissionError:
+        del os.environ["HOME"]
+    except OSError:
+        pass  # What is not there is not looked at, either.
+
+
 def _reason(error: BaseException) -> str:
     """Why PostgreSQL could not be had, and what helps."""
     said = error.orig.__cause__ or error.orig if isinstance(error, DBAPIError) and error.orig else error
@@ -118,7 +129,10 @@ def say(sentence: str) -> None:
 def serve(*, host: str, port: int, workers: int) -> None:
     """Serve until told to stop, on a database that is up to date."""
     # Loaded before there are workers, which are forks of this process: one that replaces another is there soon.
+    from blog.entrypoints import stopping
     from blog.entrypoints.http import app
+
+    hangup_stops = stopping.hold_hangups()
 
     address = Address.resolve(host, port)
     settings = Settings.load(serving=True, served_at=address.url)
@@ -126,7 +140,8 @@ def serve(*, host: str, port: int, workers: int) -> None:
     its_own = settings.database_url is None
     if its_own:
         _check_connections(settings, workers)
-    with current_database(settings, say=say) as settings:
+    lost: SimpleQueue[EmbeddedPostgresError] = SimpleQueue()
+    with current_database(settings, say=say, lost=lost.put) as settings:
         if not its_own:
             _compare_connections(settings, workers)
         settings = _with_key(settings)
@@ -156,20 +171,22 @@ def serve(*, host: str, port: int, workers: int) -> None:
         )
         # A worker that is forked has this process's handlers at first, and they do nothing there.
         os.register_at_fork(after_in_child=app.hold_signals)
-        # Granian starts its workers anew on this signal, and would outlive the terminal that it was started in.
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
-            server.on_startup(lambda: signal.signal(signal.SIGHUP, server.signal_handler_interrupt))
+        stopping.name_deaths(server)
+        stopping.end_with(server, app.drain)
+        signals = stopping.Stopping(server, app.drain, seconds=settings.drain_seconds, hangup_stops=hangup_stops)
+        server.on_startup(signals.hear_signals)
         _kill_workers_after(app.STOP_SECONDS, lambda: bool(server.interrupt_signal))
-        _run(
-            server,
-            ready=lambda: answers(ip, port),
-            announce=lambda: say(
+
+        def announce() -> None:
+            signals.serving = True
+            say(
                 f"{settings.app_name} serves on {address.url} "
                 f"(its API, to read and to try: {settings.site_url}/docs). {address.remark}"
                 f"It holds {held:,} connections{' in each worker' if workers > 1 else ''}. "
                 f"{_warnings(address, settings)}Press Ctrl-C to stop."
-            ),
-        )
+            )
+
+        _run(server, ready=lambda: answers(ip, port), announce=announce, lost=lost)
     say("Stopped.")
 
 
@@ -190,8 +207,17 @@ def _warnings(address: Address, settings: Settings) -> str:
     return "".join(sentences)
 
 
-def _run(server: AbstractServer[Any], *, ready: Callable[[], bool], announce: Callable[[], None]) -> None:
-    """Serve until told to stop. Announce it once it is ready. Raises `Failure` if a worker cannot start."""
+def _run(
+    server: AbstractServer[Any],
+    *,
+    ready: Callable[[], bool],
+    announce: Callable[[], None],
+    lost: "SimpleQueue[EmbeddedPostgresError]",
+) -> None:
+    """Serve until told to stop. Announce it once it is ready.
+
+    Raises `Failure` if a worker cannot start, and what `lost` holds once the database is gone for good.
+    """
     from blog.entrypoints.http import app
 
     failures, app.start_failures = multiprocessing.Pipe(duplex=False)
@@ -200,7 +226,7 @@ def _run(server: AbstractServer[Any], *, ready: Callable[[], bool], announce: Ca
     def watch() -> None:
         announced = False
         while not (ended.is_set() or server.interrupt_signal):
-            if failures.poll(0.2 if announced else 0.005):
+            if failures.poll(0.2 if announced else 0.005) or not lost.empty():
                 server.signal_handler_interrupt()  # type: ignore[no-untyped-call]
             elif not announced and ready():
                 announced = True
@@ -222,6 +248,8 @@ def _run(server: AbstractServer[Any], *, ready: Callable[[], bool], announce: Ca
         ended.set()
         if watcher.is_alive():
             watcher.join()
+    if not lost.empty():
+        raise lost.get()
     if failures.poll():
         raise Failure(
             f"The service cannot start ({failures.recv()}). Correct that, or set DEBUG=true to see where it happens."
@@ -346,7 +374,7 @@ def _with_key(settings: Settings) -> Settings:
     """The settings with a key: the one that is set, or the blog's own, made on the first start."""
     if settings.secret_key:
         return settings
-    file = settings.blog_data_dir / "secret_key"
+    file = settings.data_folder / "secret_key"
     try:
         if not file.exists():
             _make_key(file)
@@ -386,7 +414,8 @@ def _tell_workers(settings: Settings) -> None:
             "SECRET_KEY": settings.secret_key,
             "SITE_URL": settings.site_url,
         }
-        os.environ.update(Settings.find().texts | found_out)
-        for name in found_out:
+        texts = Settings.find().texts | found_out
+        os.environ.update(texts)
+        for name in texts:
             # Both forms of one setting would contradict each other.
             os.environ.pop(f"{name}_FILE", None)

@@ -104,12 +104,30 @@ def _folder(value: str) -> Path:
         raise ValueError("must be an absolute path, because the working directory is gone") from None
 
 
-def setting(convert: Callable[[str], Any], default: str | None, meaning: str, *, secret: bool = False) -> Any:  # noqa: ANN401
+def _user_folder() -> str | None:
+    """The user's data folder, or None for a user without a home, such as a bare number in a container."""
+    try:
+        return str(user_data_path("blog"))
+    except RuntimeError:
+        return None
+
+
+def setting(
+    convert: Callable[[str], Any],
+    default: str | Callable[[], str | None] | None,
+    meaning: str,
+    *,
+    secret: bool = False,
+) -> Any:  # noqa: ANN401
     """A field that the environment variable of its name, in capitals, sets; `default` is written as one would.
 
     A secret may also be in the file that the variable of its name and `_FILE` names.
     """
-    make = (lambda: None) if default is None else (lambda: convert(default))
+
+    def make() -> Any:  # noqa: ANN401
+        text = default() if callable(default) else default
+        return None if text is None else convert(text)
+
     return field(
         default_factory=make, repr=not secret, metadata={"convert": convert, "meaning": meaning, "secret": secret}
     )
@@ -135,6 +153,9 @@ class Settings:
     secret_key: str | None = setting(
         _secret, None, "What signs tokens: 32 bytes or more. Needed with DATABASE_URL, made otherwise.", secret=True
     )
+    secret_key_previous: str | None = setting(
+        _secret, None, "A second key: tokens that it signed are taken, too, and none are signed with it.", secret=True
+    )
     algorithm: str = setting(_algorithm, "HS256", "How tokens are signed: HS256, HS384 or HS512.")
     access_token_expire_minutes: int = setting(_between(1, 525_600), "30", "Minutes that a token is good for.")
     registration: Literal["open", "closed"] = setting(
@@ -154,8 +175,11 @@ class Settings:
     log_format: Literal["auto", "console", "json"] = setting(
         _log_format, "auto", "How logs look: console, json, or auto: console on a terminal."
     )
-    blog_data_dir: Path = setting(
-        _folder, str(user_data_path("blog")), "Folder of the blog's own PostgreSQL and key; by default the user's."
+    drain_seconds: int = setting(
+        _between(0, 600), "0", "Seconds of not being ready, while all is answered, before SIGTERM stops the service."
+    )
+    blog_data_dir: Path | None = setting(
+        _folder, _user_folder, "Folder of the blog's own PostgreSQL and key; by default the user's."
     )
     database_pool_size: int = setting(
         _between(1, 1000), "10", "Most connections of each worker to PostgreSQL, 3 or more: one is for readiness."
@@ -169,10 +193,35 @@ class Settings:
 
     def __post_init__(self) -> None:
         needed = KEY_BYTES[self.algorithm]
-        if self.secret_key is not None and len(self.secret_key.encode()) < needed:
-            raise SettingsError(
-                f"SECRET_KEY is too short: {self.algorithm} needs {needed} bytes or more. {MAKE_A_KEY}"
+        short = [
+            name
+            for name, key in (("SECRET_KEY", self.secret_key), ("SECRET_KEY_PREVIOUS", self.secret_key_previous))
+            if key is not None and len(key.encode()) < needed
+        ]
+        remedies = {
+            "SECRET_KEY": MAKE_A_KEY,
+            "SECRET_KEY_PREVIOUS": "Take it out: it signed nothing that would be taken.",
+        }
+        wrong = [
+            f"{name} is too short: {self.algorithm} needs {needed} bytes or more. {remedies[name]}" for name in short
+        ]
+        if self.secret_key_previous is not None and self.secret_key_previous == self.secret_key:
+            wrong.append(
+                "SECRET_KEY_PREVIOUS is the same as SECRET_KEY: set SECRET_KEY to a new key, "
+                "or take SECRET_KEY_PREVIOUS out."
             )
+        if wrong:
+            raise SettingsError("\n".join(wrong))
+
+    @property
+    def data_folder(self) -> Path:
+        """The folder of the blog's own PostgreSQL and key. Raises `SettingsError` where nothing says which it is."""
+        if self.blog_data_dir is None:
+            raise SettingsError(
+                "BLOG_DATA_DIR is missing, and this user has no home folder in whose place it could be: set it to a "
+                "folder that this user may write to, or set DATABASE_URL to a PostgreSQL of your own."
+            )
+        return self.blog_data_dir
 
     @property
     def authority(self) -> str:
@@ -234,8 +283,16 @@ class Settings:
         except ValueError as error:  # Of a default, which has no name here: that of the folder alone can be wrong.
             wrong.append(f"BLOG_DATA_DIR {error}.")
         # Where its line cannot be read, or has another fault, it is not missing.
-        missing = not found.unreadable and not any("SECRET_KEY" in sentence for sentence in wrong)
-        if serving and missing and "DATABASE_URL" in found.texts and "SECRET_KEY" not in found.texts:
+        missing = not found.unreadable and not any(
+            re.search(r"\bSECRET_KEY(_FILE)?\b", sentence) for sentence in wrong
+        )
+        missing = missing and "SECRET_KEY" not in found.texts
+        if missing and "SECRET_KEY_PREVIOUS" in found.texts:
+            wrong.append(
+                "SECRET_KEY is missing, and needed where SECRET_KEY_PREVIOUS is set: no token is signed with that "
+                f"one. {MAKE_A_KEY}"
+            )
+        elif serving and missing and "DATABASE_URL" in found.texts:
             wrong.append(f"SECRET_KEY is missing, and needed where DATABASE_URL is set. {MAKE_A_KEY}")
         if wrong or settings is None:
             raise SettingsError("\n".join(wrong))

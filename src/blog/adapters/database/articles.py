@@ -129,7 +129,7 @@ class DatabaseArticles:
         for slug in slugs:
             if slug not in taken and await self._take(TAKE, slug, given):
                 return slug
-        raise Unavailable
+        raise Unavailable from LookupError(f"no free slug that begins with {wanted} among {len(slugs)}")
 
     async def _take(self, statement: ReturningInsert[Any], slug: Slug, given: dict[str, Any]) -> bool:
         return bool(await self._execute(statement, {"slug": slug, **given}))

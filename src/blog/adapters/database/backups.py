@@ -195,11 +195,6 @@ def restore(programs: PostgresPrograms, archive: Archive, *, say: Say) -> None:
     All of it is one transaction: until it is complete, and where it fails, the database stays as it was. Blocks.
     Raises `BackupError`.
     """
-    if (encoding := programs.query("SHOW server_encoding")) != "UTF8":
-        raise BackupError(
-            f"The database has the encoding {encoding}, and the blog needs UTF8. Make another one, for example with "
-            f"createdb --template=template0 --encoding=UTF8, and name it in DATABASE_URL."
-        )
     psql: Command = [programs.psql(), "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--file=-"]
     why = ""
     with (

@@ -87,7 +87,9 @@ def tell(asked: Asked, answering: asyncio.Task[Answers]) -> None:
         if answer.done():
             continue
         if answering.cancelled():
-            answer.set_exception(Unavailable())
+            stopped = Unavailable()
+            stopped.__cause__ = asyncio.CancelledError("the statement that answers several was stopped")
+            answer.set_exception(stopped)
         elif isinstance(outcome := answering.result()[place], Exception):
             answer.set_exception(outcome)
         else:

@@ -9,6 +9,7 @@ Needs `flock` and a POSIX shell: Linux and macOS.
 
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import stat
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -32,13 +34,17 @@ from blog.adapters.embedded_postgres.programs import (
     program_folders,
     reason_in,
 )
+from blog.adapters.embedded_postgres.report import Report
 
 __all__ = ["CONNECTIONS", "EmbeddedPostgresError", "embedded_postgres", "program_folders"]
 
 CONNECTIONS = 90
 """How many a service may keep. The server has ten more: for commands beside it, and for PostgreSQL's own reserve."""
 
+log = logging.getLogger(__name__)
+
 _POLL = 0.02  # seconds
+_ATTENTION = 0.2  # seconds between two looks at a server that runs
 _LOG_LIMIT = 4 * 2**20  # bytes, looked at on each start
 _SOCKET = ".s.PGSQL.5432"  # the number is only a name: nothing listens on the network
 _SOCKET_LIMIT = 103  # bytes of its path on macOS; Linux allows 107
@@ -64,11 +70,11 @@ _CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "o
 # Arguments: the lock file, the socket's folder, then the server's command. Standard input ends when the owner does,
 # however it ends; it is kept as descriptor 1, which can't be the lock's. The lock file is empty until the server has
 # been ready: dying before that is a failed start, dying later a reason to start again. The interrupt asks for a fast
-# shutdown, and is repeated because a server that was started this very moment ignores it. SIGTERM is left to the
-# owner, because managers of services send it to every process at once. A folder that was made for the socket goes
-# last, while the lock is still held; data that the socket lies in are no empty folder.
+# shutdown, and is repeated because a server that was started this very moment ignores it. SIGTERM and SIGHUP are left
+# to the owner, because managers of services send them to every process at once. A folder that was made for the socket
+# goes last, while the lock is still held; data that the socket lies in are no empty folder.
 _SUPERVISOR = """
-trap '' TERM
+trap '' TERM HUP
 lock=$1 sockets=$2 pause=0.2
 shift 2
 exec 1<&0
@@ -78,9 +84,11 @@ while :; do
     { read -r line <&1; trap '' USR1; while kill -INT $server; do sleep 0.05; done; } 2>/dev/null &
     watch=$!
     wait $server
+    status=$?
     kill -USR1 $watch 2>/dev/null
     wait $watch 2>/dev/null && break
     [ -s "$lock" ] || break
+    echo "blog: the server ended with status $status" >&2
     sleep $pause
     pause=1
 done
@@ -90,7 +98,11 @@ rmdir "$sockets" 2>/dev/null
 
 @contextmanager
 def embedded_postgres(
-    data_dir: Path, *, durable: bool = True, say: Callable[[str], None] = lambda _: None
+    data_dir: Path,
+    *,
+    durable: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+    lost: Callable[[EmbeddedPostgresError], None] | None = None,
 ) -> Iterator[str]:
     """Yield the URL of the database `blog`, in UTF-8 and UTC, whose data lies in `data_dir/postgresql-<major>/`.
 
@@ -100,29 +112,115 @@ def embedded_postgres(
     `durable=False` trades the safety of the data for speed, for tests. `say` is told, a sentence each, of the steps
     that take a while. Every wait is bounded. Blocks, so call it before there is an event loop. Raises
     `EmbeddedPostgresError`.
+
+    A service, which stays for long, gives `lost`. Then the log tells what becomes of the server, and where another
+    process owned it and stops, this one takes it over, within a second or two. If it cannot, a thread calls `lost`.
     """
     data_dir = data_dir.expanduser().resolve()
-    server = None
-    try:
+    settings = {**_SETTINGS, **({} if durable else _CARELESS)}
+    with _naming_folder(data_dir):
         data_dir.mkdir(parents=True, exist_ok=True)
         lock = os.open(data_dir / "postgresql.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
+            server = None
             sockets = _sockets_of_owner(lock, data_dir)
             if sockets is None:
-                server, sockets = _start(data_dir, lock, {**_SETTINGS, **({} if durable else _CARELESS)}, say)
+                server, sockets = _start(data_dir, lock, settings, say)
         finally:
             os.close(lock)
+    attendant = _Attendant(data_dir, sockets, server, settings, lost) if lost else None
+    try:
+        yield f"postgresql+asyncpg://blog@/blog?host={quote(sockets)}&port=5432"
+    finally:
+        if attendant:
+            server = attendant.leave()
+        if server:
+            _stop(server)
+
+
+@contextmanager
+def _naming_folder(data_dir: Path) -> Iterator[None]:
+    """Turn what the operating system says of files into `EmbeddedPostgresError`."""
+    try:
+        yield
     except OSError as error:
         reason = f"{error.strerror}: {error.filename}" if error.filename else error
         raise EmbeddedPostgresError(
             f"PostgreSQL cannot keep its data in {data_dir} ({reason}): make that a folder "
             f"with room that this user may write to, {ELSEWHERE}."
         ) from error
-    try:
-        yield f"postgresql+asyncpg://blog@/blog?host={quote(sockets)}&port=5432"
-    finally:
-        if server:
-            _stop(server)
+
+
+class _Attendant:
+    """Looks after a server while a service uses it, in a thread: says what becomes of it, and takes it over.
+
+    The lock says who owns the server. It is free once that has ended and so has its server, whichever ended first.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        sockets: str,
+        server: subprocess.Popen[bytes] | None,
+        settings: dict[str, str],
+        lost: Callable[[EmbeddedPostgresError], None],
+    ) -> None:
+        self._data_dir, self._sockets, self._settings, self._lost = data_dir, sockets, settings, lost
+        self._server = server
+        self._lock: int | None = None
+        self._report = Report(data_dir / "postgresql.log")
+        self._leaving = threading.Event()
+        # A worker that is forked while this process is about to own the lock must not keep it.
+        os.register_at_fork(after_in_child=self._forget_lock)
+        self._thread = threading.Thread(target=self._attend, name="postgresql", daemon=True)
+        self._thread.start()
+
+    def leave(self) -> subprocess.Popen[bytes] | None:
+        """End the thread, and answer the server if this process owns it by now."""
+        self._leaving.set()
+        self._thread.join(2 * PATIENCE)
+        return self._server
+
+    def _attend(self) -> None:
+        while not self._leaving.wait(_ATTENTION):
+            if self._server is None:
+                try:
+                    with _naming_folder(self._data_dir):
+                        self._take_over()
+                except EmbeddedPostgresError as error:
+                    log.error("PostgreSQL cannot be taken over, so the service stops: %s", error)
+                    self._lost(error)
+                    return
+            else:
+                self._report.tell()
+                if self._server.poll() is not None:
+                    log.error("The process that starts PostgreSQL again when it dies was killed. It is replaced.")
+                    # What is left of it then stops the server, and lets go of the lock.
+                    _stop(self._server)
+                    self._server = None
+
+    def _take_over(self) -> None:
+        """Own the server if nobody does."""
+        lock = self._lock = os.open(self._data_dir / "postgresql.lock", os.O_RDWR)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            log.warning(
+                "The process that ran PostgreSQL on %s has stopped. This one starts it again.", self._data_dir
+            )
+            os.ftruncate(lock, 0)
+            self._server, _ = _start(self._data_dir, lock, self._settings, log.info, Path(self._sockets))
+            self._report = Report(self._data_dir / "postgresql.log")
+            log.warning("PostgreSQL runs again, and stops with this process.")
+        finally:
+            self._lock = None
+            os.close(lock)
+
+    def _forget_lock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
 
 
 def _sockets_of_owner(lock: int, data_dir: Path) -> str | None:
@@ -157,9 +255,12 @@ def _answers(sockets: str) -> bool:
 
 
 def _start(
-    data_dir: Path, lock: int, settings: dict[str, str], say: Callable[[str], None]
+    data_dir: Path, lock: int, settings: dict[str, str], say: Callable[[str], None], sockets: Path | None = None
 ) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a server, on new data if there is none, and answer its supervisor and its socket folder."""
+    """Start a server, on new data if there is none, and answer its supervisor and its socket folder.
+
+    `sockets` is where clients look for the socket already.
+    """
     programs = find_programs(data_dir, lock)
     if programs.user:
         say(
@@ -172,7 +273,7 @@ def _start(
         say(f"Creating a database in {cluster} …")
         _create(cluster, programs, settings)
     programs.own(cluster)
-    sockets = _socket_folder(cluster, programs)
+    sockets = _socket_folder(cluster, programs, sockets)
     # The lock says that nobody serves this data. These files would name a process that is gone and whose number may
     # be another's by now, as it usually is in a container, and PostgreSQL would take that one for a running server.
     for left_over in (cluster / "postmaster.pid", sockets / f"{_SOCKET}.lock"):
@@ -263,25 +364,42 @@ def _create(cluster: Path, programs: Programs, settings: dict[str, str]) -> None
         os.close(parent)
 
 
-def _socket_folder(cluster: Path, programs: Programs) -> Path:
+def _socket_folder(cluster: Path, programs: Programs, wanted: Path | None = None) -> Path:
     """The cluster itself, which is private, or as private a folder elsewhere if no URL could name a socket in it."""
+
+    def can_be_named(folder: Path) -> bool:
+        return len(os.fsencode(folder / _SOCKET)) <= _SOCKET_LIMIT and not {",", '"'} & set(str(folder))
+
+    if can_be_named(cluster) and wanted in (None, cluster):
+        return cluster
     name = f"blog-{programs.uid}-{hashlib.sha256(os.fsencode(cluster)).hexdigest()[:16]}"
-    places = [cluster, Path(tempfile.gettempdir(), name), Path("/tmp", name)]  # noqa: S108 -- its owner is checked
-    folder = next(
-        place
-        for place in places
-        if len(os.fsencode(place / _SOCKET)) <= _SOCKET_LIMIT and not {",", '"'} & set(str(place))
-    )
-    if folder != cluster:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        ours = found.st_uid in (programs.uid, os.geteuid())
-        if not (stat.S_ISDIR(found.st_mode) and ours and stat.S_IMODE(found.st_mode) == 0o700):
-            raise EmbeddedPostgresError(
-                f"The folder {folder} for PostgreSQL's socket is not private to this user: remove it, {ELSEWHERE}."
-            )
-        programs.own(folder)
+    folder = wanted or _made_elsewhere(name, can_be_named)
+    if folder is None:
+        raise EmbeddedPostgresError(
+            f"The name of {cluster} is too long, or too odd, for PostgreSQL's socket, and there is no folder for "
+            f"temporary files that can be written to: {ELSEWHERE}."
+        )
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    ours = found.st_uid in (programs.uid, os.geteuid())
+    if not (stat.S_ISDIR(found.st_mode) and ours and stat.S_IMODE(found.st_mode) == 0o700):
+        raise EmbeddedPostgresError(
+            f"The folder {folder} for PostgreSQL's socket is not private to this user: remove it, {ELSEWHERE}."
+        )
+    programs.own(folder)
     return folder
+
+
+def _made_elsewhere(name: str, can_be_named: Callable[[Path], bool]) -> Path | None:
+    """A folder of this name where temporary files are: where the disk can only be read, that is memory."""
+    with suppress(FileNotFoundError):
+        tempfile.gettempdir()
+    for parent in (tempfile.tempdir, "/tmp", "/dev/shm"):  # noqa: S108 -- its owner is checked
+        if parent and can_be_named(folder := Path(parent, name)):
+            with suppress(OSError):
+                folder.mkdir(mode=0o700, exist_ok=True)
+                return folder
+    return None
 
 
 def _options(settings: dict[str, str]) -> list[str]:

@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,6 +14,10 @@ from pathlib import Path
 
 PATIENCE = 60.0  # seconds for any one step; recovery after a crash is the longest
 ELSEWHERE = "set BLOG_DATA_DIR to another folder, or DATABASE_URL to a PostgreSQL of your own"
+
+NOBODY = 65534
+# In a user namespace of its own, whoever runs this goes by the name of nobody, and still owns its files.
+AS_NOBODY = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}", "--")
 
 
 class EmbeddedPostgresError(Exception):
@@ -74,6 +79,10 @@ class Programs:
             )
         return said.decode()
 
+    def version(self) -> int:
+        """The major version of these programs."""
+        return int(re.findall(r"\d+", self.run([self.folder / "postgres", "--version"]))[0])
+
     def can_enter(self, *folders: Path) -> bool:
         with suppress(EmbeddedPostgresError):
             self.run(["/bin/sh", "-c", 'for folder; do cd "$folder" || exit; done', "sh", *folders])
@@ -98,9 +107,11 @@ def find_programs(data_dir: Path, lock: int) -> Programs:
         programs = Programs(folder, lock)
         if os.geteuid() == 0:
             programs = _not_as_root(programs, data_dir)
-        major = re.findall(r"\d+", programs.run([programs.folder / "postgres", "--version"]))[0]
-        found.append(replace(programs, major=int(major)))
-        if not versions or major in versions:
+        elif not _has_name(os.geteuid()):
+            programs = _under_a_name(programs, data_dir)
+        major = programs.version()
+        found.append(replace(programs, major=major))
+        if not versions or str(major) in versions:
             return found[-1]
     if not found:
         raise EmbeddedPostgresError(
@@ -126,15 +137,41 @@ def program_folders() -> list[Path]:
     return [*wheels, *systems]
 
 
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
+def _under_a_name(programs: Programs, data_dir: Path) -> Programs:
+    """A way around the refusal of PostgreSQL's initdb to work for a user without a name, such as a bare number."""
+    private = replace(programs, prefix=AS_NOBODY)
+    if _has_name(NOBODY) and private.can_enter(data_dir, programs.folder):
+        return private
+    # Data that are there already are served without a name.
+    if (data_dir / f"postgresql-{programs.version()}").exists():
+        return programs
+    raise EmbeddedPostgresError(
+        f"PostgreSQL makes no data for a user without a name, and the number {os.geteuid()} has none here: run the "
+        f"blog as a user of /etc/passwd, or set DATABASE_URL to a PostgreSQL of your own."
+    )
+
+
 def _not_as_root(programs: Programs, data_dir: Path) -> Programs:
     """A way around PostgreSQL's refusal to run as root, without a new user and without opening anybody's folder."""
-    # In a user namespace of its own, root goes by the name of nobody and still owns its files.
-    unshare = ("unshare", "--user", "--map-user=65534", "--map-group=65534", "--")
-    private = replace(programs, prefix=unshare)
+    private = replace(programs, prefix=AS_NOBODY)
     if private.can_enter(data_dir, programs.folder):
         return private
     # Where that is not allowed, as in most containers, it is nobody in earnest.
-    nobody = replace(programs, user=pwd.getpwnam("nobody"))
+    try:
+        nobody = replace(programs, user=pwd.getpwnam("nobody"))
+    except KeyError:
+        raise EmbeddedPostgresError(
+            "PostgreSQL refuses to run as root, and there is no user nobody here to run it: run the blog as another "
+            "user, or set DATABASE_URL to a PostgreSQL of your own."
+        ) from None
     if not nobody.can_enter(data_dir):
         raise EmbeddedPostgresError(
             f"PostgreSQL refuses to run as root, and the user nobody, who would run it, cannot enter {data_dir}: "
@@ -151,6 +188,16 @@ def _not_as_root(programs: Programs, data_dir: Path) -> Programs:
         shutil.copytree(libraries, copy / libraries.name)
     nobody.own(copy)
     return replace(nobody, folder=copy / package.name / "pginstall" / "bin")
+
+
+def how_it_ended(status: int) -> str:
+    """What the status of a program says, which is negative where a signal ended it."""
+    if status >= 0:
+        return f"it ended with status {status}"
+    try:
+        return f"{signal.Signals(-status).name} killed it"
+    except ValueError:
+        return f"signal {-status} killed it"
 
 
 def reason_in(messages: bytes) -> str:

@@ -52,7 +52,7 @@ class MemoryTransaction:
                 async with asyncio.timeout(PATIENCE):
                     await self._store.writing.acquire()
             except TimeoutError:
-                raise Unavailable from None
+                raise Unavailable from TimeoutError(f"another transaction has taken more than {PATIENCE} seconds")
             self._tables = self._store.tables.copy()
         return self._tables
 

@@ -38,7 +38,7 @@ from blog.entrypoints.http import (
 )
 from blog.entrypoints.http.contract import OPEN, Contract
 from blog.entrypoints.http.delivery import Budget, bounded
-from blog.entrypoints.http.edge import ASGIApp, edge
+from blog.entrypoints.http.edge import ASGIApp, Message, Send, edge
 from blog.entrypoints.http.forwarded import client_of
 from blog.entrypoints.http.limits import PageLimits
 from blog.entrypoints.http.problems import allowed
@@ -57,6 +57,9 @@ MOST_OF_A_REASON = 1000
 
 HOLD_SECONDS = 0.1
 """How long after a worker's loop has begun it surely serves."""
+
+drain = health.Drain()
+"""How far the service has come in stopping, which the process knows that a worker is a fork of."""
 
 ROUTES = (
     users.register,
@@ -100,7 +103,7 @@ Parts = Mapping[str, Callable[[Request[Any, Any, Any]], Any]]
 
 
 def build(container: Container) -> ASGIApp:
-    """The blog over HTTP, as an ASGI application."""
+    """The blog over HTTP, as an ASGI application. Once `drain` has begun, it is not ready any more."""
     settings = container.settings()
     limits, budget = PageLimits(), Budget()
     site = Site(name=settings.app_name, url=settings.site_url, authority=settings.authority)
@@ -140,6 +143,7 @@ def build(container: Container) -> ASGIApp:
         "client": lambda request: client_of(request.scope),
         "limits": lambda _: limits,
         "once": lambda request: once(admission.request_key(request), container.remembering(), site),
+        "drain": lambda _: drain,
         "request": lambda request: request,
         "site": lambda _: site,
     }
@@ -186,8 +190,9 @@ start_failures: Connection | None = None
 def from_environment() -> ASGIApp:
     """The application of a worker process, which is told everything by its environment."""
     hold_signals()
+    serves = threading.Event()
     if parent := multiprocessing.parent_process():
-        _leave_with(parent.pid)
+        _look_after(parent.pid, serves)
     try:
         settings = Settings.load(serving=True, file=None)
         logs.configure(log_format=settings.log_format, debug=settings.debug)
@@ -202,11 +207,23 @@ def from_environment() -> ASGIApp:
 
     async def worker(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401
         if scope["type"] == "lifespan":
-            asyncio.get_running_loop().call_later(HOLD_SECONDS, _let_go_of_signals)
+            hear = serves.set if settings.drain_seconds else _let_go_of_signals
+            asyncio.get_running_loop().call_later(HOLD_SECONDS, hear)
             _limit_stalling()
-        await app(scope, receive, send)
+        await app(scope, receive, closing(send) if drain.begun else send)
 
     return worker
+
+
+def closing(send: Send) -> Send:
+    """Send replies after which their connection ends: a proxy should not find it closed with the next request."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"connection", b"close")]
+        await send(message)
+
+    return sending
 
 
 def _give_up(error: Exception, failures: Connection) -> NoReturn:
@@ -236,14 +253,23 @@ def _limit_stalling() -> None:
         asyncio.get_running_loop().call_later(0.01, _limit_stalling)
 
 
-def _leave_with(parent: int | None) -> None:
-    """End this worker once the process that started it is gone: nobody else would."""
+def _look_after(parent: int | None, serves: threading.Event) -> None:
+    """Have this worker stop when its time has come: nobody else would if the process that started it is gone.
+
+    A supervisor of services that sends SIGTERM to every process, as some do, would end the workers of a service that
+    drains. Such a signal waits until the main process says that it is time.
+    """
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(STOP_SECONDS)
+        killed_at = float("inf")
+        while time.monotonic() < killed_at:
+            if killed_at == float("inf") and os.getppid() != parent:
+                drain.end()
+                os.kill(os.getpid(), signal.SIGTERM)
+                killed_at = time.monotonic() + STOP_SECONDS
+            if drain.over and serves.is_set():
+                _let_go_of_signals()
+            time.sleep(0.05 if drain.begun else 0.2)
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

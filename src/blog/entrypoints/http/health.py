@@ -1,17 +1,46 @@
 """Whether the service lives, and whether it can do its work."""
 
+from mmap import mmap
 from typing import Literal
 
 import msgspec
 from litestar import get
 
 from blog.application.ports import Readiness
+from blog.domain.errors import Unavailable
 
 
 class Health(msgspec.Struct):
     """All is well; otherwise the reply is a problem."""
 
     status: Literal["ok"] = "ok"
+
+
+class Drain:
+    """How far a service has come in stopping: a byte that the main process shares with its forks."""
+
+    def __init__(self) -> None:
+        self._memory = mmap(-1, 1)
+
+    @property
+    def begun(self) -> bool:
+        """Whether nobody should send anything new: the service is going to stop, and still answers."""
+        return self._memory[0] > 0
+
+    @property
+    def over(self) -> bool:
+        """Whether workers that are told to stop should do so."""
+        return self._memory[0] > 1
+
+    def begin(self) -> None:
+        self._memory[0] = max(self._memory[0], 1)
+
+    def end(self) -> None:
+        self._memory[0] = 2
+
+
+class AboutToStop(Unavailable):
+    sentence = "The service is about to stop. It still answers what it is asked; ask another instance from now on."
 
 
 @get("/health/live", tags=["health"])
@@ -21,7 +50,9 @@ async def show_live() -> Health:
 
 
 @get("/health/ready", tags=["health"])
-async def show_ready(readiness: Readiness) -> Health:
-    """Answers once the database does and has every migration."""
+async def show_ready(readiness: Readiness, drain: Drain) -> Health:
+    """Answers once the database does and has every migration, until the service is about to stop."""
+    if drain.begun:
+        raise AboutToStop
     await readiness.check()
     return Health()

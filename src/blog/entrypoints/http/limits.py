@@ -29,7 +29,8 @@ class PageLimiter:
             async with asyncio.timeout(self._patience):
                 await self._free.acquire()
         except TimeoutError:
-            raise Unavailable(self._sentence) from None
+            waited = f"no turn within {self._patience:g} seconds"
+            raise Unavailable(self._sentence) from TimeoutError(waited)
 
     async def __aexit__(self, *_: object) -> None:
         self._free.release()

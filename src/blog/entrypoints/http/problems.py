@@ -1,6 +1,7 @@
 """Errors as they leave the API: problem details (RFC 9457), each made in this one place."""
 
 import logging
+import traceback
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
@@ -158,7 +159,7 @@ def _reply(content: Problem, headers: Mapping[str, str] | None = None) -> Respon
     return Response(encoded, media_type=MEDIA_TYPE, status_code=content.status, headers=headers)
 
 
-def refused(_: Request[Any, Any, Any], error: BlogError) -> Response[bytes]:
+def refused(request: Request[Any, Any, Any], error: BlogError) -> Response[bytes]:
     """What the blog refuses, by its kind."""
     status = status_of(type(error))
     headers: dict[str, str] = {}
@@ -189,9 +190,27 @@ def refused(_: Request[Any, Any, Any], error: BlogError) -> Response[bytes]:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unavailable):
         # A line and no traceback: in an outage every request comes by here.
-        log.warning("%s Cause: %r", error, error.__cause__)
+        log.warning(
+            "503 on %s %s: %s Cause: %s",
+            request.scope["method"],
+            request.scope["path_template"],
+            error,
+            cause_of(error),
+        )
     detail = InvalidRequest.sentence if errors and not isinstance(error, InvalidRequest) else str(error)
     return problem(status, detail, errors=errors, headers=headers)
+
+
+def cause_of(error: Unavailable) -> str:
+    """Why something is unavailable, for those who look after it; more than whoever asked is told."""
+    found = error.__cause__ or error
+    if type(found) is not Unavailable and str(found):
+        return found.__class__.__name__ if found is error else repr(found)
+    # It says nothing itself, as a deadline does: what had to wait is known by where in the blog that was.
+    frames = [frame for frame, _ in traceback.walk_tb(found.__traceback__)]
+    ours = [frame for frame in frames if frame.f_globals.get("__name__", "").startswith("blog.")]
+    where = f" in {ours[-1].f_globals['__name__']}.{ours[-1].f_code.co_qualname}" if ours else ""
+    return f"{found.__class__.__name__}{where}"
 
 
 def moved(request: Request[Any, Any, Any], error: ArticleMoved, *, site: Site) -> Response[bytes]:
