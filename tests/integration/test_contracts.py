@@ -40,7 +40,7 @@ class TestStorageInPostgres(StorageContract): ...
 class TestLoginLimitsInPostgres(LoginLimitsContract):
     @pytest.fixture
     async def limits(self, container: Container, clock: Clock) -> LoginLimits:
-        return DatabaseLoginLimits(container.database(), clock, key=KEY)
+        return DatabaseLoginLimits(container.database(), clock, key=KEY, pause=0)
 
 
 class TestLoginLimitsInPostgresOfSeveralProcesses(LoginLimitsContract):
@@ -50,7 +50,7 @@ class TestLoginLimitsInPostgresOfSeveralProcesses(LoginLimitsContract):
         url = container.settings().database_url
         assert url
         databases = [container.database(), Database(url, pool_size=3, timeout=5)]
-        yield Alternating([DatabaseLoginLimits(database, clock, key=KEY) for database in databases])
+        yield Alternating([DatabaseLoginLimits(database, clock, key=KEY, pause=0) for database in databases])
         await databases[1].close()
 
 

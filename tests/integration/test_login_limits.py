@@ -22,7 +22,7 @@ ADA = LoginAttempt(account="ada.lovelace", client="192.0.2.1")
 
 @pytest.fixture
 def limits(container: Container, clock: Clock) -> DatabaseLoginLimits:
-    return DatabaseLoginLimits(container.database(), clock, key=KEY)
+    return DatabaseLoginLimits(container.database(), clock, key=KEY, pause=0)
 
 
 async def test_neither_names_nor_addresses_are_kept(limits: DatabaseLoginLimits, migrated: URL) -> None:
@@ -102,6 +102,29 @@ async def test_a_refusal_is_repeated_for_a_second_without_asking(
     # Somebody else's attempt is another question.
     await limits.admit(LoginAttempt(account="bob", client="192.0.2.2"))
     assert len(asked) == 5 + 3
+
+
+async def test_who_comes_again_at_once_is_kept_waiting_and_nobody_else(
+    container: Container, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = DatabaseLoginLimits(container.database(), clock, key=KEY, pause=0.25)
+    slept: list[float] = []
+
+    async def sleeping(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("blog.adapters.database.logins.asyncio.sleep", sleeping)
+    moment = clock.moment
+    for _ in range(5):
+        await limits.admit(ADA)
+        clock.moment = moment
+    for expected in ([], [0.25], [0.25, 0.25]):
+        clock.strike(moment)
+        with pytest.raises(TooManyRequests):
+            await limits.admit(ADA)
+        assert slept == expected
+    await limits.admit(LoginAttempt(account="bob", client="192.0.2.2"))
+    assert slept == [0.25, 0.25]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """How often passwords may be tried, counted for all processes that share a database."""
 
+import asyncio
 import hashlib
 import hmac
 from datetime import datetime, timedelta
@@ -59,12 +60,21 @@ REMEMBERED = timedelta(seconds=1)
 
 MOST_REMEMBERED = 10_000
 
+PAUSE = 1.0
+"""Seconds after which a repeated refusal is told: who does not wait as told costs the less, the longer that is."""
+
+MOST_PAUSING = 500
+
 
 class DatabaseLoginLimits:
-    """Names and addresses are kept as hashes with the secret key, which tell nothing without it."""
+    """Names and addresses are kept as hashes with the secret key, which tell nothing without it.
 
-    def __init__(self, database: Database, now: Clock, *, key: str | None) -> None:
+    `pause` is how many seconds pass before those are refused again who come within a second of a refusal.
+    """
+
+    def __init__(self, database: Database, now: Clock, *, key: str | None, pause: float = PAUSE) -> None:
         self._database, self._now = database, now
+        self._pause, self._pausing = pause, 0
         self._key = (key or "").encode()
         self._refused: dict[LoginAttempt, tuple[datetime, datetime]] = {}
         """Until when each is refused, and when that was asked."""
@@ -73,6 +83,7 @@ class DatabaseLoginLimits:
         at = self._now()
         until, asked = self._refused.get(attempt, (at, at))
         if asked <= at < min(until, asked + REMEMBERED):
+            await self._let_time_pass()
             raise TooManyLogins.within(until - at)
         ((known, wait),) = await self._database.write(ADMIT, {**self._keys(attempt), "at": at})
         if wait > timedelta():
@@ -94,6 +105,14 @@ class DatabaseLoginLimits:
 
     async def withdraw(self, attempt: LoginAttempt, *, known: bool) -> None:
         await self._database.write(WITHDRAW_KNOWN if known else WITHDRAW, self._keys(attempt))
+
+    async def _let_time_pass(self) -> None:
+        if self._pausing < MOST_PAUSING:
+            self._pausing += 1
+            try:
+                await asyncio.sleep(self._pause)
+            finally:
+                self._pausing -= 1
 
     def _keys(self, attempt: LoginAttempt) -> dict[str, Any]:
         account, client = attempt.account.encode(errors="surrogatepass"), attempt.client.encode()
