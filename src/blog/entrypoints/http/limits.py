@@ -25,6 +25,9 @@ class PageLimiter:
         self._sentence = f"Too many {pages} are being made at the moment. Try again shortly."
 
     async def __aenter__(self) -> None:
+        if not self._free.locked():
+            await self._free.acquire()
+            return
         try:
             async with asyncio.timeout(self._patience):
                 await self._free.acquire()
