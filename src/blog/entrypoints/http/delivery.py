@@ -115,7 +115,10 @@ def bounded(app: ASGIApp, budget: Budget) -> ASGIApp:
 
 
 def _content_length(start: Message) -> int:
-    return next((int(value) for name, value in start["headers"] if name == b"content-length"), 0)
+    for name, value in start["headers"]:
+        if name == b"content-length":
+            return int(value)
+    return 0
 
 
 class Delivery:

@@ -31,7 +31,7 @@ MAX_TARGET = 8 * 1024
 """Bytes of a path and its query. RFC 9110, section 4.1, recommends that 8,000 be taken."""
 
 MAX_HEADERS = 32 * 1024
-"""Bytes of all header fields together."""
+"""Bytes of what all header fields say together."""
 
 SINGLE_HEADERS = frozenset(
     {
@@ -180,7 +180,7 @@ def _refusal(scope: dict[str, Any], headers: dict[bytes, bytes]) -> tuple[HTTPSt
         return HTTPStatus.BAD_REQUEST, "Send Transfer-Encoding or Content-Length, and not both."
     if len(scope.get("raw_path") or scope["path"]) + len(scope.get("query_string", b"")) > MAX_TARGET:
         return HTTPStatus.REQUEST_URI_TOO_LONG, SENTENCES[HTTPStatus.REQUEST_URI_TOO_LONG]
-    if sum([len(name) + len(value) for name, value in given]) > MAX_HEADERS:
+    if sum(map(len, headers.values())) > MAX_HEADERS:
         status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         return status, SENTENCES[status]
     return None
