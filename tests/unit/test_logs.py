@@ -130,7 +130,7 @@ async def _a_kind_of_its_own() -> None:
     ("how", "cause"),
     [
         (_a_database_that_is_away, "Cause: ConnectionRefusedError(111, 'Connection refused')"),
-        (_a_turn_that_does_not_come, "no turn at reading and encoding a page within 0.01 seconds"),
+        (_a_turn_that_does_not_come, "no turn within 0.01 seconds"),
         (
             _a_kind_of_its_own,
             "Too many passwords are being checked at the moment. Try again shortly. Cause: TooManyP",
@@ -164,7 +164,7 @@ async def test_what_a_deadline_ended_is_named() -> None:
         url = make_url(f"postgresql+asyncpg://u@127.0.0.1:{silent.getsockname()[1]}/d?ssl=disable")
         with pytest.raises(Unavailable) as caught:
             await Database(url, pool_size=1, timeout=0.05).acquire()
-    assert cause_of(caught.value) == "TimeoutError in blog.adapters.database.engine.Database.acquire"
+    assert cause_of(caught.value) == "TimeoutError in blog.adapters.database.pool.ConnectionPool.obtain"
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
