@@ -1,6 +1,7 @@
 """Which adapter stands behind which port. The only file that knows dependency-injector."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -217,8 +218,18 @@ def running_database(
     if settings.database_url is not None:
         yield settings
         return
-    with embedded_postgres(settings.data_folder, say=say, lost=lost) as url:
+    with embedded_postgres(settings.data_folder, say=say, lost=lost) as url, _without_libpq_variables():
         yield replace(settings, database_url=make_url(url))
+
+
+@contextmanager
+def _without_libpq_variables() -> Iterator[None]:
+    """Forget PGSERVICE, PGSSLMODE and so on, which speak of another server than the blog's own."""
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PG")}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 @contextmanager

@@ -4,10 +4,12 @@ import asyncio
 import os
 import re
 import secrets
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,11 @@ async def fill(url: URL, clock: Clock) -> None:
         assert (await client.post(f"{one}/previews", json={"of": "article"}, headers=ada)).status_code == 201
         once = {**bob, "Idempotency-Key": '"once"'}
         assert (await client.post("/articles", json={"title": "Once", "content": "x" * 20}, headers=once)).is_success
+    await execute(
+        url,
+        "INSERT INTO login_failures (key, count, at) VALUES ('client', 5, now())",
+        "INSERT INTO login_pairs (key, signed_in_at, tries, since) VALUES ('pair', now(), 5, now())",
+    )
 
 
 async def rows(url: URL) -> dict[str, list[str]]:
@@ -76,7 +83,8 @@ async def rows(url: URL) -> dict[str, list[str]]:
         def lines(statement: str) -> list[str]:
             return list(connection.execute(text(statement)).scalars())
 
-        kept = {table: lines(f"SELECT t::text FROM {table} AS t ORDER BY 1") for table in sorted(TABLES)}  # noqa: S608
+        there = set(lines("SELECT tablename FROM pg_tables")) & TABLES
+        kept = {table: lines(f"SELECT t::text FROM {table} AS t ORDER BY 1") for table in sorted(there)}  # noqa: S608
         sequences = lines("SELECT quote_ident(sequencename) FROM pg_sequences ORDER BY 1")
         return kept | {name: lines(f"SELECT (last_value, is_called)::text FROM {name}") for name in sequences}  # noqa: S608
 
@@ -313,14 +321,14 @@ def test_a_backup_is_made_of_data_of_another_major_version(
 async def test_a_backup_from_before_is_restored_and_upgraded(empty: URL, clock: Clock, tmp_path: Path) -> None:
     upgrade(empty)
     await fill(empty, clock)
-    before = await rows(empty)
     aside(lambda: Container().schema().downgrade(empty, "0005"))
+    before = await written(empty)
     did(blog("backup", "old.backup", cwd=tmp_path, database_url=address(empty)))
-    assert "Applying the migration 0006" in did(
-        blog("restore", "old.backup", cwd=tmp_path, blog_data_dir=tmp_path / "data")
-    )
+    said = did(blog("restore", "old.backup", cwd=tmp_path, blog_data_dir=tmp_path / "data"))
+    assert re.search("Applying .*0006", said)
     with embedded_postgres(tmp_path / "data", durable=False) as url:
-        assert await rows(make_url(url)) == before
+        assert [one for one in await written(make_url(url)) if one not in before] == []
+        assert len(await written(make_url(url))) == len(before)
         assert await lacking(make_url(url), clock) == []
 
 
@@ -448,7 +456,7 @@ def start(*arguments: str, cwd: Path, **settings: object) -> "subprocess.Popen[b
 
 
 @contextmanager
-def locked(url: URL) -> Iterator[None]:
+def locked(url: URL, statement: str = "SELECT count(*) FROM articles") -> Iterator[None]:
     """Keep everybody from dropping the articles."""
     psql = PostgresPrograms(url, program_folders())
     process = subprocess.Popen(
@@ -459,7 +467,7 @@ def locked(url: URL) -> Iterator[None]:
     )
     assert process.stdin
     assert process.stdout
-    process.stdin.write(b"BEGIN; SELECT count(*) FROM articles;\n")
+    process.stdin.write(f"BEGIN; {statement}; SELECT 1;\n".encode())
     process.stdin.flush()
     assert process.stdout.readline().strip()
     try:
@@ -546,3 +554,133 @@ def test_what_a_server_does_not_know_is_left_out_of_a_restore_and_data_never_are
     known = "" if major < 17 else header
     expected = f"SET lock_timeout = 0;\n{known}CREATE TABLE public.users ();\n{data}"
     assert (tmp_path / "passed").read_text() == expected
+
+
+# What a hostile or unlucky caller does
+
+
+async def test_nothing_is_lost_where_nobody_listens(empty: URL, other: URL, tmp_path: Path) -> None:
+    upgrade(empty)
+    did(blog("backup", "good", cwd=tmp_path, database_url=address(empty)))
+    await execute(empty, "DROP TABLE replies")
+    variables = environment({"database_url": address(empty)})
+    deaf = shell(f'set +e; ("{COMMAND}" db check 2>&1; echo $? >code) | true', cwd=tmp_path, variables=variables)
+    assert deaf.returncode == 0
+    assert (tmp_path / "code").read_text() == "1\n"
+    full = shell(f'set +e; "{COMMAND}" db check >/dev/full; echo $?', cwd=tmp_path, variables=variables)
+    assert (full.stdout, "Traceback" in full.stderr) == ("1\n", False)
+    restoring = f'set +e; ("{COMMAND}" restore --force good 2>&1; echo $? >code) | true'
+    shell(restoring, cwd=tmp_path, variables=variables)
+    assert (tmp_path / "code").read_text() == "0\n"
+    assert await query(empty, "SELECT count(*) FROM replies") == [0]
+    migrating = f'("{COMMAND}" db upgrade; echo $? >code) | true'
+    shell(migrating, cwd=tmp_path, variables=environment({"database_url": address(other)}))
+    assert (tmp_path / "code").read_text() == "0\n"
+    assert await query(other, "SELECT count(*) FROM articles") == [0]
+
+
+def test_closed_streams_do_not_get_into_a_backup(empty: URL, tmp_path: Path) -> None:
+    upgrade(empty)
+    variables = environment({"database_url": address(empty)})
+    ran = shell(f'"{COMMAND}" backup - 2>&- >closed', cwd=tmp_path, variables=variables)
+    assert ran.returncode == 0
+    assert (tmp_path / "closed").read_bytes().startswith(b"PGDMP")
+    nothing = shell(f'"{COMMAND}" restore - <&-', cwd=tmp_path, variables=variables)
+    assert nothing.returncode == 1
+    assert "Traceback" not in nothing.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "settings"),
+    [
+        (["CREATE SCHEMA blog"], "search_path = blog, public"),
+        (
+            ["CREATE SCHEMA extensions", "CREATE EXTENSION pg_trgm SCHEMA extensions"],
+            "search_path = public, extensions",
+        ),
+    ],
+    ids=["the blog in a schema of its own", "extensions in a schema of their own"],
+)
+async def test_other_schemas_than_public_are_restored(
+    empty: URL, other: URL, clock: Clock, tmp_path: Path, before: list[str], settings: str
+) -> None:
+    for url in (empty, other):
+        await execute(url, f"ALTER DATABASE {url.database} SET {settings}")
+    await execute(empty, *before)
+    upgrade(empty)
+    await fill(empty, clock)
+    expected = await rows(empty)
+    did(blog("backup", "x", cwd=tmp_path, database_url=address(empty)))
+    did(blog("restore", "--force", "x", cwd=tmp_path, database_url=address(empty)))
+    assert await rows(empty) == expected
+    did(blog("restore", "x", cwd=tmp_path, database_url=address(other)))
+    assert await rows(other) == expected
+
+
+async def test_an_extension_in_another_schema_is_named(empty: URL, other: URL, tmp_path: Path) -> None:
+    upgrade(empty)
+    did(blog("backup", "x", cwd=tmp_path, database_url=address(empty)))
+    await execute(other, "CREATE SCHEMA elsewhere", "CREATE EXTENSION pg_trgm SCHEMA elsewhere")
+    refused(
+        blog("restore", "x", cwd=tmp_path, database_url=address(other)), "pg_trgm", "elsewhere", "SET SCHEMA public"
+    )
+
+
+async def test_only_what_the_backup_has_is_replaced_whatever_its_name(empty: URL, other: URL, tmp_path: Path) -> None:
+    upgrade(empty)
+    await execute(empty, 'CREATE TABLE "order items" (x int)', 'CREATE TABLE "a""b\'c" (id bigint REFERENCES users)')
+    await execute(empty, "CREATE VIEW titles AS SELECT title FROM articles")
+    did(blog("backup", "x", cwd=tmp_path, database_url=address(empty)))
+    did(blog("restore", "--force", "x", cwd=tmp_path, database_url=address(empty)))
+    assert await query(empty, 'SELECT count(*) FROM "a""b\'c"') == [0]
+    await execute(other, 'CREATE TABLE "order" (x int)', 'INSERT INTO "order" VALUES (1)')
+    await execute(other, "CREATE FUNCTION blog_custom() RETURNS int LANGUAGE sql AS 'SELECT 7'")
+    did(blog("restore", "--force", "x", cwd=tmp_path, database_url=address(other)))
+    assert await query(other, 'SELECT x FROM "order"') == [1]
+    assert await query(other, "SELECT blog_custom()") == [7]
+    # What depends on it and is not in the backup stays, and is named.
+    await execute(other, "CREATE VIEW mine AS SELECT title FROM articles")
+    refused(blog("restore", "--force", "x", cwd=tmp_path, database_url=address(other)), "mine depends on")
+
+
+def gone(*pids: int) -> bool:
+    """Whether all of these processes have ended."""
+    return not alive(*pids)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_command_that_is_ended_leaves_nothing_behind(empty: URL, tmp_path: Path, number: int) -> None:
+    upgrade(empty)
+    did(blog("backup", "good", cwd=tmp_path, database_url=address(empty)))
+    (tmp_path / "tmp").mkdir()
+    for arguments in (["backup", "new"], ["restore", "--force", "good"]):
+        with locked(empty, "LOCK TABLE articles"):
+            running = start(*arguments, cwd=tmp_path, database_url=address(empty), tmpdir=tmp_path / "tmp")
+            asked = PostgresPrograms(empty, program_folders())
+            waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            eventually(partial(asked.query, waiting), "it waits for the table")
+            children = [process.pid for process in processes() if process.parent == running.pid]
+            running.send_signal(number)
+            assert running.wait(10) == 128 + number
+            eventually(partial(gone, *children), "its programs end with it")
+        assert sorted(left_in(tmp_path)) == ["good", "tmp"]
+        assert left_in(tmp_path / "tmp") == []
+
+
+def test_variables_of_libpq_do_not_mislead_the_embedded_postgresql(tmp_path: Path) -> None:
+    misleading = {"pgservice": "foo", "pgtargetsessionattrs": "standby", "pgsslmode": "verify-full", "pghost": "x"}
+    settings = {"blog_data_dir": tmp_path / "data", **misleading}
+    did(blog("db", "upgrade", cwd=tmp_path, **settings))
+    did(blog("backup", "x", cwd=tmp_path, **settings))
+    did(blog("db", "check", cwd=tmp_path, **settings))
+
+
+def test_names_that_cannot_be_files_are_named(empty: URL, tmp_path: Path) -> None:
+    upgrade(empty)
+    for command in ("backup", "restore"):
+        refused(blog(command, "x" * 300, cwd=tmp_path, database_url=address(empty)), "too long")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "kept" / "target")
+    did(blog("backup", "link", cwd=tmp_path, database_url=address(empty)))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "kept" / "target").stat().st_size > 1000

@@ -16,6 +16,7 @@ from blog.domain.searches import SearchWords
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tag, Tags
 from blog.domain.users import Username
+from blog.entrypoints.telling import tell
 from blog.settings import Settings
 
 WIDTHS = (8, 10, 9, 20)
@@ -76,7 +77,7 @@ def _read(reader: Username | None, read: Callable[[Container, int | None], Await
             await container.database().close()
 
     # What goes on is no part of what is asked for, which may be on its way to another program.
-    with current_database(Settings.load(), say=lambda sentence: print(sentence, file=sys.stderr)) as settings:
+    with current_database(Settings.load(), say=lambda sentence: tell(sentence, sys.stderr)) as settings:
         return asyncio.run(run(settings))
 
 

@@ -1,6 +1,7 @@
 """What `blog backup`, `blog restore` and `blog db shell` do."""
 
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from blog.container import (
     schema_missing,
     schema_state,
 )
+from blog.entrypoints.telling import tell
 from blog.settings import Settings
 
 STANDARD_STREAM = "-"
@@ -27,17 +29,17 @@ STANDARD_STREAM = "-"
 def backup(*, file: str, force: bool) -> None:
     """Write a backup of the database in use."""
     configured = Settings.load()
-    path = Path(file)
+    path = _path(file)
     if file != STANDARD_STREAM and path.exists() and not (force and path.is_file()):
         raise BackupError(f"{file} exists already. Name another file, or add --force to replace a file.")
-    with running_database(configured, say=_say) as settings:
+    with _ended_by_signals(), running_database(configured, say=_say) as settings:
         programs = postgres_programs(settings, its_own=configured.database_url is None)
         if not backups.TABLES & backups.tables(programs):
             raise BackupError("The database holds no blog, so there is nothing to back up.")
         if file == STANDARD_STREAM:
             backups.save_to(programs, sys.stdout.buffer, say=_say)
             return
-        backups.save(programs, path.absolute(), say=_say)
+        backups.save(programs, path, say=_say)
     _say(
         f"The backup is in {file} ({backups.readable_size(path.stat().st_size)}). Keep it where only you may read it."
     )
@@ -47,7 +49,7 @@ def restore(*, file: str, force: bool) -> None:
     """Put a backup in the place of the blog in the database in use."""
     configured = Settings.load()
     its_own = configured.database_url is None
-    with _readable(file) as path, running_database(configured, say=_say) as settings:
+    with _ended_by_signals(), _readable(file) as path, running_database(configured, say=_say) as settings:
         programs = postgres_programs(settings, its_own=its_own)
         archive = backups.read(programs, path)
         in_the_way = backups.tables(programs) & (backups.TABLES | archive.tables)
@@ -59,6 +61,7 @@ def restore(*, file: str, force: bool) -> None:
         container = Container(settings=settings)
         check_encoding(container)
         backups.restore(programs, archive, say=_say)
+        _say("The backup is restored.")
         state = schema_state(container)
         if state is SchemaState.BEHIND and its_own:
             container.schema().upgrade(settings.database_url, say=_say)
@@ -68,7 +71,6 @@ def restore(*, file: str, force: bool) -> None:
         raise BackupError(
             f"The backup was restored, but is incomplete: the database lacks {'; '.join(missing)}. Restore another."
         )
-    _say("The backup is restored.")
     if state is SchemaState.BEHIND:
         _say(SchemaBehind.sentence)
     elif state is SchemaState.AHEAD:
@@ -84,19 +86,51 @@ def shell(*, arguments: Sequence[str]) -> int:
 
 @contextmanager
 def _readable(file: str) -> Iterator[Path]:
-    """Yield the file; of standard input a copy, because it is read twice."""
+    """Yield the file; of standard input a copy, because it is read several times."""
     if file != STANDARD_STREAM:
-        path = Path(file)
+        path = _path(file)
         if not path.is_file():
             raise BackupError(f"There is no file {file}. Name one that `blog backup` wrote.")
-        yield path.absolute()
+        yield path
         return
     with tempfile.NamedTemporaryFile(prefix="blog-restore-") as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
-        copy.flush()
+        try:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+            copy.flush()
+        except OSError as error:
+            raise BackupError(
+                f"What came in cannot be kept in {copy.name} ({error.strerror}). Set TMPDIR to a folder with room."
+            ) from error
         yield Path(copy.name)
+
+
+def _path(file: str) -> Path:
+    path = Path(file).absolute()
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BackupError(f"{file[:100]!r} cannot be used ({reason}). Name another file.") from error
+    return path
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Leave in order where a manager of services or a closed terminal ends the command: nothing stays behind."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _say(sentence: str) -> None:
     # Standard output may be the backup, or what psql finds.
-    print(sentence, file=sys.stderr, flush=True)
+    tell(sentence, sys.stderr)

@@ -14,6 +14,7 @@ from blog.domain.errors import Invalid
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tag
 from blog.domain.users import Email, Username
+from blog.entrypoints.telling import open_closed_streams
 
 T = TypeVar("T")
 
@@ -48,6 +49,7 @@ USER_EXAMPLES = """examples:
 
 def main() -> NoReturn:
     """Run the command that this process's arguments name, and exit as it did."""
+    open_closed_streams()
     if isinstance(sys.stdout, TextIOWrapper):
         # A terminal that is not of UTF-8 shows what it has no character for in another way.
         sys.stdout.reconfigure(errors="backslashreplace")

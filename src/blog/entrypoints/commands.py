@@ -42,6 +42,7 @@ from blog.container import (
 from blog.domain.errors import BlogError, Unavailable
 from blog.entrypoints import articles, backups, connections, logs, users
 from blog.entrypoints.listening import Address, CannotListen, answers
+from blog.entrypoints.telling import tell
 from blog.settings import LEAST_CONNECTIONS, Settings, SettingsError
 
 # What helps, by the beginning of the SQLSTATE (PostgreSQL, appendix A) with which it refuses; the first that fits.
@@ -75,7 +76,7 @@ def run(command: str, **arguments: object) -> int:
         return COMMANDS[command](**arguments) or 0
     except SettingsError as error:
         lines = "\n  ".join(str(error).splitlines())
-        print(f"blog: the settings cannot be used:\n  {lines}", file=sys.stderr)
+        tell(f"blog: the settings cannot be used:\n  {lines}", sys.stderr)
         return 2
     except (Failure, BackupError, CannotListen, EmbeddedPostgresError, users.UserCommandError) as error:
         reason = str(error)
@@ -94,7 +95,7 @@ def run(command: str, **arguments: object) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
-    print("blog:", " ".join(reason.split()), file=sys.stderr)
+    tell(f"blog: {' '.join(reason.split())}", sys.stderr)
     return 1
 
 
@@ -123,7 +124,7 @@ def _reason(error: BaseException) -> str:
 
 def say(sentence: str) -> None:
     """Tell whoever watches what is going on."""
-    print(sentence, flush=True)
+    tell(sentence)
 
 
 def serve(*, host: str, port: int, workers: int) -> None:

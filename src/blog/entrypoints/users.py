@@ -13,6 +13,7 @@ import msgspec
 from blog.container import Container, close, current_database
 from blog.domain.errors import Invalid
 from blog.domain.users import Email, NewPassword, Username, WeakPassword
+from blog.entrypoints.telling import tell
 from blog.settings import Settings
 
 WIDTHS = (8, 10, 8, 8, 20)
@@ -155,9 +156,9 @@ def _ask(running: Settings, work: Callable[[Container], Awaitable[T]]) -> T:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, flush=True)
+    tell(sentence)
 
 
 def _tell(sentence: str) -> None:
     # What goes on is no part of what is asked for, which may be on its way to another program.
-    print(sentence, file=sys.stderr, flush=True)
+    tell(sentence, sys.stderr)

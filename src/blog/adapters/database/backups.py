@@ -2,10 +2,11 @@
 
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from blog.adapters.database.programs import (
     PostgresPrograms,
     reason_in,
 )
+from blog.adapters.database.schema import DESCRIPTION
 from blog.adapters.database.tables import metadata
 
 Say = Callable[[str], None]
@@ -28,20 +30,7 @@ TABLES = frozenset({*metadata.tables, "alembic_version"})
 """The tables of the blog."""
 
 LOCK_TIMEOUT = "30s"
-
-# An older backup does not have every function of the database that it replaces.
-_DROP_FUNCTIONS = r"""
-DO $$
-DECLARE its_name regprocedure;
-BEGIN
-    FOR its_name IN
-        SELECT oid FROM pg_proc WHERE pronamespace = current_schema()::regnamespace AND proname LIKE 'blog\_%'
-    LOOP
-        EXECUTE 'DROP FUNCTION ' || its_name;
-    END LOOP;
-END
-$$;
-"""
+_PSQL_REFUSED = 3  # psql's exit code where PostgreSQL refuses a statement
 
 # Before migration 0006 a function did not find another one of the blog's with an empty search_path, which is what
 # pg_restore sets.
@@ -79,24 +68,19 @@ class Archive:
         return frozenset(self._names(r"TABLE (?!DATA )\S+"))
 
     @property
-    def qualified_tables(self) -> list[str]:
-        """The same with their schemas, as SQL has them."""
-        found = (re.match(r"[\d; ]+ TABLE (?!DATA )(\S+) (\S+)", entry) for entry in self.entries)
-        return [f"{_quoted(entry[1])}.{_quoted(entry[2])}" for entry in found if entry]
-
-    @property
     def extensions(self) -> list[str]:
         """The names of the extensions that it needs."""
         return self._names("EXTENSION -")
 
     @property
-    def restorable(self) -> list[str]:
-        """The entries for pg_restore.
+    def shared(self) -> list[str]:
+        """The entries of what others may have made and may use: extensions and schemas. None of it is dropped."""
+        return [entry for entry in self.entries if re.match(r"[\d; ]+ (EXTENSION|SCHEMA) ", entry)]
 
-        Extensions are left out, because a superuser may have made them and alone may drop them, and so is the schema
-        `public`, which every database has.
-        """
-        return [entry for entry in self.entries if not re.match(r"[\d; ]+ (EXTENSION|SCHEMA - public )", entry)]
+    @property
+    def own(self) -> list[str]:
+        """All other entries."""
+        return [entry for entry in self.entries if entry not in set(self.shared)]
 
     def _names(self, kind: str) -> list[str]:
         found = (re.match(rf"[\d; ]+ {kind} (\S+)", entry) for entry in self.entries)
@@ -150,7 +134,7 @@ def _tell_tables(messages: Messages, *, size: Callable[[], int], say: Say) -> No
 
 def _check(exit_code: int, messages: Messages) -> None:
     if exit_code:
-        raise BackupError(f"The backup was not made ({messages.reason}). Mend that, and run this again.")
+        raise BackupError(f"The backup was not made ({messages.reason(exit_code)}). Mend that, and run this again.")
 
 
 class _Copying(threading.Thread):
@@ -195,49 +179,120 @@ def restore(programs: PostgresPrograms, archive: Archive, *, say: Say) -> None:
     All of it is one transaction: until it is complete, and where it fails, the database stays as it was. Blocks.
     Raises `BackupError`.
     """
+    _check_extensions(programs, archive)
     psql: Command = [programs.psql(), "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--file=-"]
-    why = ""
+    why, committing = "", False
     with (
-        _restorable(programs, archive) as pg_restore,
+        _listed(archive.own) as own,
         programs.start([*psql, CONNECTION], stdin=subprocess.PIPE) as (target, refused),
     ):
+        pg_restore = [*_pg_restore(programs), f"--use-list={own}", archive.file]
         statements = Statements(target, older_than_17=programs.server_major() < 17)
-        statements.add(_preamble(archive))
+        statements.add(_preamble(programs, archive, pg_restore))
         for section, then in (("pre-data", _LET_OLD_FUNCTIONS_FIND), ("data", ""), ("post-data", "")):
-            with programs.start([*pg_restore, f"--section={section}"], stdout=subprocess.PIPE) as (source, said):
+            command = [*pg_restore, "--verbose", f"--section={section}"]
+            with programs.start(command, stdout=subprocess.PIPE) as (source, said):
                 statements.add_all(source, said, say=say)
+            # Of a closed pipe it dies where psql has refused something.
             if source.returncode:
-                why = said.reason
+                why = "" if source.returncode == -signal.SIGPIPE else said.reason(source.returncode)
                 break
             statements.add(then)
         else:
             # Only a complete archive is committed: without this PostgreSQL takes everything back.
+            committing = True
             statements.add("COMMIT;")
         statements.end()
         for line in refused:
             if not line:
                 say("… it goes on")
-    if target.returncode:
-        why = refused.reason
-    if why:
+    if target.returncode and committing and target.returncode != _PSQL_REFUSED:
+        raise BackupError(
+            f"Nobody knows whether {archive.file} was restored ({refused.reason(target.returncode)}): the connection "
+            f"ended while PostgreSQL was told to keep it. Look at the database with blog db shell."
+        )
+    if target.returncode or not committing:
+        why = why or refused.reason(target.returncode)
         raise BackupError(
             f"{archive.file} was not restored, and the database is as it was ({why}). Mend that, or restore into an "
             f"empty database."
         )
     say("Collecting statistics …")
-    programs.query("ANALYZE", seconds=None)
+    try:
+        programs.query("ANALYZE", seconds=None)
+    except BackupError:
+        say("PostgreSQL did not collect statistics now. It does so later.")
+
+
+def _pg_restore(programs: PostgresPrograms) -> Command:
+    """The command that writes statements to standard output."""
+    leave = [f"--no-{what}" for what in ("owner", "privileges", "comments", "publications", "subscriptions")]
+    return [programs.newest("pg_restore"), "--file=-", *leave]
 
 
 @contextmanager
-def _restorable(programs: PostgresPrograms, archive: Archive) -> Iterator[Command]:
-    """Yield the command that writes the statements of an archive to standard output."""
-    leave = [f"--no-{what}" for what in ("owner", "privileges", "comments", "publications", "subscriptions")]
-    with tempfile.NamedTemporaryFile("w", prefix="blog-restore-") as entries:
-        entries.write("\n".join(archive.restorable))
-        entries.flush()
-        program = programs.newest("pg_restore")
-        how = ["--clean", "--if-exists", "--verbose", "--file=-", f"--use-list={entries.name}"]
-        yield [program, *how, *leave, archive.file]
+def _listed(entries: Sequence[str]) -> Iterator[str]:
+    """Yield the name of a file with these entries of a table of contents."""
+    with tempfile.NamedTemporaryFile("w", prefix="blog-restore-") as file:
+        file.write("\n".join(entries))
+        file.flush()
+        yield file.name
+
+
+def _preamble(programs: PostgresPrograms, archive: Archive, pg_restore: Command) -> str:
+    """What comes before the archive's own statements, in the same transaction."""
+    # In the order in which they may be dropped, and with their names as SQL has them.
+    drops = _written(programs, [*pg_restore, "--clean", "--if-exists", "--schema-only"]).partition("--\n-- Name: ")[0]
+    with _listed(archive.shared) as shared:
+        command = [*_pg_restore(programs), f"--use-list={shared}", archive.file]
+        makes = _written(programs, command)
+    for schema in programs.query("SELECT quote_ident(nspname) FROM pg_namespace").splitlines():
+        makes = makes.replace(f"\nCREATE SCHEMA {schema};\n", "\n")
+    newer = ", ".join(sorted(TABLES - archive.tables))
+    functions = re.findall(
+        r"^function (blog_\w+\(.*?\)) returns", DESCRIPTION.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return "\n".join(
+        [
+            f"BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';",
+            # What a newer version has added refers to the rest.
+            f"DROP TABLE IF EXISTS {newer};" if newer else "",
+            _known(drops, programs),
+            "RESET search_path;",
+            *(f"DROP FUNCTION IF EXISTS {function};" for function in functions),
+            _known(makes, programs),
+        ]
+    )
+
+
+def _known(statements: str, programs: PostgresPrograms) -> str:
+    """Without a setting that the server does not know, and without what only psql knows."""
+    if programs.server_major() < 17:
+        statements = statements.replace(_UNKNOWN_BEFORE_17.decode(), "")
+    return re.sub(r"^\\(un)?restrict .*$", "", statements, flags=re.MULTILINE)
+
+
+def _written(programs: PostgresPrograms, command: Command) -> str:
+    ran = programs.run(command)
+    if ran.returncode:
+        raise BackupError(f"The backup cannot be read ({reason_in(ran.stderr)}). Name another file.")
+    return ran.stdout
+
+
+def _check_extensions(programs: PostgresPrograms, archive: Archive) -> None:
+    """Refuse a database that has an extension in another schema than the archive, which would not find it there."""
+    with _listed(archive.shared) as shared:
+        makes = _written(programs, [*_pg_restore(programs), f"--use-list={shared}", archive.file])
+    wanted = dict(re.findall(r'^CREATE EXTENSION IF NOT EXISTS "?([^" ]+)"? WITH SCHEMA (.+);$', makes, re.MULTILINE))
+    there = "SELECT quote_ident(extname), extnamespace::regnamespace FROM pg_extension"
+    for line in programs.query(there).splitlines():
+        name, _, schema = line.partition("|")
+        if wanted.get(name, schema) != schema:
+            raise BackupError(
+                f"The extension {name} is in the schema {schema} of the database, and in {wanted[name]} in the "
+                f"backup. Move it, with ALTER EXTENSION {name} SET SCHEMA {wanted[name]}, or restore into another "
+                f"database."
+            )
 
 
 class Statements:
@@ -291,20 +346,10 @@ class Statements:
                 self._passed += len(chunk)
 
 
-def _preamble(archive: Archive) -> str:
-    """What comes before the archive's own statements, in the same transaction."""
-    extensions = "".join(f"CREATE EXTENSION IF NOT EXISTS {_quoted(name)};\n" for name in archive.extensions)
-    # In one statement, because they refer to one another.
-    tables = ", ".join([*sorted(TABLES), *archive.qualified_tables])
-    return (
-        f"BEGIN;\nSET LOCAL client_min_messages = warning;\nSET LOCAL lock_timeout = '{LOCK_TIMEOUT}';\n"
-        f"{extensions}DROP TABLE IF EXISTS {tables};\n{_DROP_FUNCTIONS}"
-    )
-
-
 @contextmanager
 def _replacing(file: Path) -> Iterator[Path]:
     """Yield a new file, which takes the place of this one in the end, whole and on the disk. Or nothing is left."""
+    file = file.resolve()  # A link stays one.
     try:
         # Nobody else may read it: it holds e-mail addresses and hashes of passwords.
         descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:100]}.")
@@ -321,10 +366,6 @@ def _replacing(file: Path) -> Iterator[Path]:
             f"{file} cannot be written ({error.strerror}). Name a file in a folder that exists, has room and lets "
             f"this user write."
         ) from error
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'
 
 
 def readable_size(size: int) -> str:

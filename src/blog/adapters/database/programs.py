@@ -54,6 +54,8 @@ class PostgresPrograms:
     """
 
     def __init__(self, url: URL, folders: Sequence[Path]) -> None:
+        # Its own options of a session would have it look at another schema than the blog does.
+        self._inherited = {name: value for name, value in os.environ.items() if name != "PGOPTIONS"}
         self._database = _environment(url)
         self._folders = [
             folder
@@ -137,14 +139,14 @@ class PostgresPrograms:
 
     def shell(self, arguments: Sequence[str]) -> int:
         """Run psql on the terminal; the answer is its exit code."""
-        with subprocess.Popen([self.psql(), *arguments], env=os.environ | self._database) as psql:  # noqa: S603
+        with subprocess.Popen([self.psql(), *arguments], env=self._inherited | self._database) as psql:  # noqa: S603
             while True:
                 # Ctrl-C is for psql, which has the same terminal.
                 with suppress(KeyboardInterrupt):
                     return psql.wait()
 
     def _spoken_in_english(self) -> dict[str, str]:
-        return {**os.environ, **self._database, "LC_ALL": "C"}
+        return {**self._inherited, **self._database, "LC_ALL": "C"}
 
 
 class Messages:
@@ -175,19 +177,24 @@ class Messages:
                     return
                 yield line
 
-    @property
-    def reason(self) -> str:
+    def reason(self, exit_code: int) -> str:
         """Why the program ended as it did."""
         self._thread.join(ANSWER_SECONDS)
+        if exit_code < 0 and not any(_COMPLAINT.search(line) for line in self._last):
+            return f"it was ended by the signal {-exit_code}"
         return reason_in("\n".join(self._last))
 
 
+_COMPLAINT = re.compile(r"\b(error|fatal|panic): +", re.IGNORECASE)
+
+
 def reason_in(messages: str) -> str:
-    """What a program died of, out of all that it said."""
-    lines = [line.strip() for line in messages.splitlines() if line.strip()]
-    errors = [line for line in lines if re.search(r"\b(error|fatal):", line, re.IGNORECASE)]
-    said = (errors or lines or ["it gives no reason"])[0]
-    return re.sub(r"^.*\b(error|fatal): +", "", said, flags=re.IGNORECASE).rstrip(".")
+    """What a program died of, out of all that it said, with the details."""
+    lines = [line.strip() for line in messages.splitlines() if line.strip()] or ["it gives no reason"]
+    first = next((number for number, line in enumerate(lines) if _COMPLAINT.search(line)), 0)
+    details = [line.removeprefix("DETAIL:").strip() for line in lines[first + 1 : first + 2] if "DETAIL:" in line]
+    said = re.sub(f"^.*{_COMPLAINT.pattern}", "", lines[first], flags=re.IGNORECASE)
+    return ": ".join(part.rstrip(".") for part in [said, *details])
 
 
 def _environment(url: URL) -> dict[str, str]:
