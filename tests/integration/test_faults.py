@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.service import PASSWORD, Service, eventually, kill
+from tests.integration.service import PASSWORD, Service, alive, eventually, kill
 
 Outage = Callable[[Service], AbstractContextManager[None]]
 Property = Callable[[str, object], None]
@@ -129,8 +129,11 @@ def away(service: Service) -> Iterator[None]:
     """PostgreSQL is killed, and nobody starts it again until the end of the block."""
     postmaster = service.postmaster()
     (supervisor,) = (process.parent for process in service.processes() if process.pid == postmaster)
+    sessions = [process.pid for process in service.processes() if process.parent == postmaster]
     os.kill(supervisor, signal.SIGSTOP)
     kill(postmaster)
+    # A session answers until it notices.
+    eventually(lambda: not alive(*sessions), "its sessions end")
     try:
         yield
     finally:

@@ -86,7 +86,7 @@ def test_the_commands_of_backups_and_upgrades_run(empty: URL, tmp_path: Path) ->
     assert blog("db", "upgrade", "0005", cwd=tmp_path, **settings).returncode == 0
     (script,) = blocks("Upgrades", "sh")
     said = run(script, tmp_path, **settings)
-    assert said.index("Migrations are to be applied.") < said.index("Applying 0006")
+    assert said.index("Migrations are to be applied.") < said.index("Applying ")
     assert said.endswith("The schema is current.\n")
     with Service(tmp_path / "data", **settings) as service:
         signed_in = service.register()

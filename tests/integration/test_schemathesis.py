@@ -25,7 +25,7 @@ from tests.builders import NOON, Clock, an_article
 from tests.support import quick
 
 # Longer than the clock of the tests moves.
-CONTAINER = quick(in_memory, Clock(), ACCESS_TOKEN_EXPIRE_MINUTES="525600")
+CONTAINER = quick(in_memory, Clock(), ACCESS_TOKEN_EXPIRE_MINUTES="525600", PASSWORD_BLOCKLIST="off")
 BLOG = build(CONTAINER)
 
 

@@ -260,7 +260,11 @@ def test_two_services_share_a_data_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "group"), [(signal.SIGTERM, False), (signal.SIGINT, True)])
 def test_a_signal_lets_requests_in_flight_finish(number: signal.Signals, group: bool, tmp_path: Path) -> None:
     logins = 8
-    with Service(tmp_path / "data") as service, ExitStack() as clients, ThreadPoolExecutor(logins) as threads:
+    with (
+        Service(tmp_path / "data", rate_limits="off") as service,
+        ExitStack() as clients,
+        ThreadPoolExecutor(logins) as threads,
+    ):
         service.register()
 
         def log_in() -> httpx.Response:
