@@ -64,6 +64,9 @@ CONFIG = SchemathesisConfig(seed=1)
 # A version that nothing has is named as well as any other.
 ACCEPTANCE = CONFIG.projects.default.checks.positive_data_acceptance
 ACCEPTANCE.expected_statuses = [*ACCEPTANCE.expected_statuses, "412"]
+# So is one in an address that is too long, or in headers that are too large.
+REJECTION = CONFIG.projects.default.checks.negative_data_rejection
+REJECTION.expected_statuses = [*REJECTION.expected_statuses, "413", "414", "431"]
 # An article that was just written has no working copy.
 CONFIG.projects.default.checks.ensure_resource_availability.enabled = False
 schema = schemathesis.openapi.from_asgi("/openapi.json", serve, config=CONFIG)

@@ -109,6 +109,24 @@ async def test_room_on_a_full_server_is_found_while_nothing_else_comes_free() ->
     assert not (await waiting).closed
 
 
+async def test_room_is_found_after_refusals_that_came_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blog.adapters.database.pool.PAUSE_SECONDS", 0.1)
+    server = FakeServer(0)
+    pool = Pool(server)
+
+    async def slower_each_time() -> FakeConnection:
+        server.asked += 1
+        await asyncio.sleep(server.asked * 0.03)
+        return await FakeServer.let_in(server)
+
+    pool.open = slower_each_time  # type: ignore[method-assign]
+    waiting = [asyncio.create_task(use(pool, writing=number == 0)) for number in range(3)]
+    await until(lambda: server.asked == 6)
+    server.room = 1
+    async with asyncio.timeout(2):
+        await asyncio.gather(*waiting)
+
+
 async def test_a_server_that_stays_full_is_the_reason_that_is_given() -> None:
     with pytest.raises(asyncpg.TooManyConnectionsError):
         await Pool(FakeServer(0), timeout=0.05).obtain()

@@ -179,8 +179,12 @@ class ConnectionPool(ABC):
             self._wake()
 
     def _ask_again(self) -> None:
-        self._retry = None
-        self._wake()
+        # It was refused again since, or the loop is early; and nobody else would wake those who wait.
+        if (left := self._refused_until - time.monotonic()) > 0:
+            self._retry = asyncio.get_running_loop().call_later(left, self._ask_again)
+        else:
+            self._retry = None
+            self._wake()
 
     def _lend(self, connection: Connection, *, writing: bool) -> None:
         self._writing += writing - self._lent.get(connection, False)
