@@ -65,5 +65,5 @@ lock: ## work out requirements.lock and requirements-dev.lock anew, with uv (ARG
 	@sh scripts/lock $(ARGS)
 
 clean: ## remove .venv and everything else that was made
-	@rm -rf .venv .pdm-build .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist mutants
+	@rm -rf .venv .venv.old .pdm-build .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist mutants
 	@find src tests examples migrations bench probes -name __pycache__ -type d -prune -exec rm -rf {} +

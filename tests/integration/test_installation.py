@@ -33,19 +33,28 @@ name = "project"
 version = "1.0"
 """
 BACKEND = """
+import os
 from zipfile import ZipFile
+
+def place(name):
+    return name if name.endswith(".pth") else f"project-1.0.dist-info/{name}"
 
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
     with ZipFile(f"{wheel_directory}/project-1.0-py3-none-any.whl", "w") as wheel:
         for name, text in FILES.items():
-            wheel.writestr(f"project-1.0.dist-info/{name}", text)
+            wheel.writestr(place(name), text)
     return "project-1.0-py3-none-any.whl"
 
 FILES = {
     "METADATA": "Metadata-Version: 2.1\\nName: project\\nVersion: 1.0\\n",
     "WHEEL": "Wheel-Version: 1.0\\nGenerator: backend\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
-    "RECORD": "".join(f"project-1.0.dist-info/{name},,\\n" for name in ("METADATA", "WHEEL", "RECORD")),
+    "entry_points.txt": "[console_scripts]\\nblog = backend:main\\n",
+    "project.pth": os.getcwd(),
 }
+FILES["RECORD"] = "".join(f"{place(name)},,\\n" for name in (*FILES, "RECORD"))
+
+def main():
+    print("blog 1.0")
 """
 # Stands where the script looks for a Python, and is the real one but for the pip in the environment that it makes.
 PYTHON = """#!/bin/sh
@@ -125,8 +134,8 @@ def index(tmp_path: Path) -> Iterator[Index]:
 class Project:
     """A folder with the script and two locks. A package of each requires another one with an extra."""
 
-    def __init__(self, folder: Path, index: Index) -> None:
-        self.folder, self.index = folder / "a project", index
+    def __init__(self, folder: Path, index: Index, name: str = "a project") -> None:
+        self.folder, self.index = folder / name, index
         (self.folder / "scripts").mkdir(parents=True)
         shutil.copy(ROOT / "scripts" / "environment", self.folder / "scripts")
         (self.folder / "pyproject.toml").write_text(PYPROJECT)
@@ -353,3 +362,78 @@ def test_who_stops_the_adding_of_tools_keeps_the_service_and_gets_them_anew(eith
     assert either.make("runtime") == ""
     assert either.make().startswith("Making ")
     assert either.installed() == EVERYTHING
+
+
+def change_lock(project: Project) -> None:
+    """Have the next run make everything anew."""
+    with (project.folder / "requirements.lock").open("a") as file:
+        file.write("# Changed.\n")
+
+
+def program(project: Project) -> str:
+    """What the program of the service says of its version."""
+    blog = project.folder / ".venv" / "bin" / "blog"
+    return subprocess.run([blog, "--version"], capture_output=True, text=True, check=True).stdout
+
+
+def test_what_was_there_stays_where_the_new_cannot_be_fetched(either: Project) -> None:
+    either.make()
+    change_lock(either)
+    nowhere = "http://127.0.0.1:1/"
+    failed = either.script(PIP_INDEX_URL=nowhere, UV_DEFAULT_INDEX=nowhere, UV_CACHE_DIR=f"{either.folder}/empty")
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("The packages could not be fetched: ")
+    assert failed.stderr.endswith(" Until then .venv is as it was.\n")
+    assert either.installed() == EVERYTHING
+    assert program(either) == "blog 1.0\n"
+    assert either.make().startswith("Making ")
+    assert not (either.folder / ".venv.old").exists()
+
+
+def test_what_was_there_stays_where_a_changed_project_cannot_be_installed(either: Project) -> None:
+    either.make("runtime")
+    backend = either.folder / "backend.py"
+    backend.write_text(BACKEND.replace("def build_editable", "def build_nothing"))
+    (either.folder / "pyproject.toml").write_text(f"{PYPROJECT}\n# Changed.\n")
+    assert either.script("runtime").returncode == 1
+    assert program(either) == "blog 1.0\n"
+    backend.write_text(BACKEND)
+    assert either.make("runtime").endswith(" done\n")
+    assert either.installed() == SERVICE
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_who_stops_the_making_anew_keeps_what_was_there(either: Project, how: signal.Signals) -> None:
+    either.make()
+    kept = either.folder / ".venv" / "kept"
+    kept.touch()
+    lock = either.folder / "requirements.lock"
+    before = lock.read_bytes()
+    # Something that no cache has.
+    with lock.open("a") as file:
+        file.write(wheel(either.index.folder, "added", "1.0"))
+    either.index.withheld = "added"
+    with either.started() as process:
+        assert either.index.asked.wait(PATIENCE)
+        os.killpg(process.pid, how)
+        process.communicate(timeout=PATIENCE)
+    either.index.released.set()
+    if how == signal.SIGKILL:
+        # Nothing could be put back, so the next run does, and finds that there is nothing else to do.
+        lock.write_bytes(before)
+        assert either.make() == ""
+    assert kept.exists()
+    assert program(either) == "blog 1.0\n"
+    assert not (either.folder / ".venv.old").exists()
+
+
+@pytest.mark.parametrize("name", ["in st'ä$x", 'a "project"', "it's"])
+def test_a_program_of_the_service_runs_or_the_folder_is_named(tmp_path: Path, index: Index, name: str) -> None:
+    project = Project(tmp_path, index, name)
+    project.choose_pip(unpacked("current", tmp_path / "pip"))
+    ran = project.script("runtime")
+    if ran.returncode == 0:
+        assert program(project) == "blog 1.0\n"
+    else:
+        assert ran.stderr.startswith(f"Programs cannot run in {project.folder}, because of ")
+        assert not (project.folder / ".venv").exists()

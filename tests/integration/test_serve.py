@@ -892,7 +892,9 @@ def test_a_configured_database_needs_a_key(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("host", ["blog.invalid", "192.0.2.1", "h" * 64, "fe80::1%lo", "[::1]", " "])
+@pytest.mark.parametrize(
+    "host", ["blog.invalid", "192.0.2.1", "h" * 64, "fe80::1%lo", "[::1]", " ", "224.0.0.1", "255.255.255.255"]
+)
 def test_a_host_that_is_not_of_this_machine_is_refused(host: str, tmp_path: Path) -> None:
     result = blog("serve", "--host", host, cwd=tmp_path, blog_data_dir=tmp_path / "data")
     assert_refused(result, host, "address of this machine: --host")

@@ -1,11 +1,15 @@
 """Where the service listens, and by which address it is reached."""
 
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any
 
 import pytest
 
+from blog.entrypoints import commands
 from blog.entrypoints.listening import Address, CannotListen, answers
 
 
@@ -62,6 +66,36 @@ def test_an_address_with_a_zone_is_refused() -> None:
     with pytest.raises(CannotListen, match="takes no address with a zone"):
         address.bindable()
     assert not address.everywhere
+
+
+@pytest.mark.parametrize("ip", ["224.0.0.1", "239.1.2.3", "255.255.255.255", "ff02::1", "127.255.255.255"])
+def test_an_address_of_many_machines_is_refused(ip: str) -> None:
+    with pytest.raises(CannotListen, match=r"many machines.*\. Choose an address of this machine: --host\.$"):
+        Address(ip, 8000, (ip,)).bindable()
+
+
+class Deaf:
+    """A server that starts, and that no client reaches."""
+
+    def __init__(self) -> None:
+        self.interrupt_signal, self.told = False, threading.Event()
+
+    def on_startup(self, hook: Callable[[], None]) -> None:
+        self.hook = hook
+
+    def serve(self) -> None:
+        self.hook()
+        assert self.told.wait(30)
+
+    def signal_handler_interrupt(self) -> None:
+        self.interrupt_signal = True
+        self.told.set()
+
+
+def test_a_service_that_nobody_reaches_ends_with_a_sentence() -> None:
+    deaf: Any = Deaf()
+    with pytest.raises(commands.Failure, match=r"does not answer at its own address within 0 seconds\. .*--host"):
+        commands._run(deaf, ready=lambda: False, announce=pytest.fail, lost=SimpleQueue(), seconds=0.05)
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,10 @@ def test_words_of_libpq_are_translated_for_the_driver() -> None:
         ("host=a,b&port=1", "port for each"),
         ("port=many", "port"),
         ("port=5_4", "port"),
+        ("sslmode=", "have a value for sslmode: write one, or take sslmode out"),
+        ("sslmode", "have a value for sslmode"),
+        ("target_session_attrs=any&ssl=", "have a value for ssl: "),
+        ("connect_timeout", "have a value for connect_timeout"),
         ("sslmode=bogus", "sslmode one of disable, allow, prefer, require, verify-ca, verify-full"),
         ("ssl=true", "ssl one of disable"),
         ("target_session_attrs=master", "target_session_attrs one of any, primary, standby"),
@@ -196,6 +200,15 @@ def test_a_part_of_a_password_is_not_taken_for_the_name_of_a_parameter_and_shown
     assert not [part for part in ("tiger", "striped") if part in str(caught.value)]
     with pytest.raises(SettingsError, match="write sslmode"):
         load(DATABASE_URL="postgresql://u@h/d?sslmod=require")
+
+
+def test_a_part_of_a_password_that_has_no_value_is_not_shown() -> None:
+    with pytest.raises(SettingsError, match=r"write %26 for an &") as caught:
+        load(DATABASE_URL="postgresql://h/d?user=u&password=tiger&striped")
+    assert not [part for part in ("tiger", "striped") if part in str(caught.value)]
+    settings = load(DATABASE_URL="postgresql://u:what?ssl=@h/d?sslmode=require")
+    assert settings.database_url
+    assert settings.database_url.password == "what?ssl="
 
 
 @pytest.mark.parametrize(
@@ -286,6 +299,32 @@ def test_the_blog_may_be_at_an_address_without_a_name(given: str, url: str, auth
     settings = load(SITE_URL=given)
     assert (settings.site_url, settings.authority) == (url, authority)
     assert load(SITE_URL=given, FEED_AUTHORITY="example.org").authority == "example.org"
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("ftp://a.example", "must begin with http:// or https://, such as"),
+        ("a.example", "must begin with http:// or https://, such as"),
+        ("https://a.example/a b", "must not contain spaces"),
+        ("https://a.example?q", "must be an address with a host"),
+        ("https://a.example/a%00", "must have no control characters in its path"),
+        ("https://a.example/%0ab", "must have no control characters in its path"),
+        ("https://a.example/%7F", "must have no control characters in its path"),
+        ("https://a.example/%C2%85", "must have no control characters in its path"),
+        ("https://a.example/5%", "must have %25 for each %"),
+        ("https://a.example//b", "has an empty or dotted part in its path: write /blog or /a/b"),
+        ("https://a.example/a/../b", "has an empty or dotted part in its path: write /blog or /a/b"),
+    ],
+)
+def test_an_address_of_the_blog_is_refused_for_what_is_wrong_with_it(address: str, words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(SITE_URL=address)
+    assert str(caught.value).startswith(f"SITE_URL {words}")
+
+
+def test_the_scheme_of_the_address_may_be_in_capitals() -> None:
+    assert load(SITE_URL="HTTPS://Example.org/Notes").site_url == "https://example.org/Notes"
 
 
 def test_the_blog_is_where_it_is_served_unless_it_is_said_to_be_elsewhere() -> None:
@@ -466,6 +505,11 @@ def test_a_name_that_the_file_sets_twice_is_named(tmp_path: Path) -> None:
         ("DEBG", "DEBUG"),
         ("APPNAME", "APP_NAME"),
         ("LOG_FORMT", "LOG_FORMAT"),
+        ("SITTE_URL", "SITE_URL"),
+        ("DEBUGG", "DEBUG"),
+        ("BLOGDATADIR", "BLOG_DATA_DIR"),
+        ("TRUSTED_PROXY", "TRUSTED_PROXIES"),
+        ("FEED_AUTHORITIES", "FEED_AUTHORITY"),
     ],
 )
 def test_a_misspelled_name_is_named_with_the_right_one(name: str, right: str, tmp_path: Path) -> None:
@@ -480,7 +524,41 @@ def test_a_misspelled_name_is_named_with_the_right_one(name: str, right: str, tm
     assert str(caught.value) == f"{name} in {file} {sentence.format(right=right)}"
 
 
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("VITE_URL", "SITE_URL"),
+        ("APP_GAME", "APP_NAME"),
+        ("DEBUT", "DEBUG"),
+        ("RATE_LIMIT", "RATE_LIMITS"),
+        ("DATABASE_TIMEOUT", "DATABASE_TIMEOUT_SECONDS"),
+        ("DATABASE_POOL", "DATABASE_POOL_SIZE"),
+        ("ACCESS_TOKEN_EXPIRE", "ACCESS_TOKEN_EXPIRE_MINUTES"),
+        ("SECRET_KEYS", "SECRET_KEY"),
+    ],
+)
+def test_a_name_that_may_be_of_another_program_is_named_in_the_file_alone(
+    name: str, right: str, tmp_path: Path
+) -> None:
+    assert load(**{name: "x"}) == load()
+    file = tmp_path / ".env"
+    file.write_text(f"{name}=tiger\n")
+    with pytest.raises(SettingsError) as caught:
+        Settings.load({}, file=file)
+    assert str(caught.value) == f"{name} in {file} is not a setting: write {right}, or take it out."
+
+
 OF_OTHERS = [
+    "VITE_URL",
+    "SUITE_URL",
+    "CITE_URL",
+    "LITE_URL",
+    "SIT_URL",
+    "LOGO_FORMAT",
+    "APP_GAME",
+    "AP_NAME",
+    "DEBUT",
+    "ALGORITHMS",
     "DATABASE_USER",
     "DATABASE_HOST",
     "DATABASE_NAME",
@@ -646,6 +724,41 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         Settings.load({}, file=file)
     with pytest.raises(SettingsError, match=rf"^{tmp_path} cannot be read \(Is a directory\)"):
         Settings.load({}, file=tmp_path)
+    file.write_bytes(b"#" * (64 * 1024 + 1))
+    with pytest.raises(SettingsError, match=rf"^{file} cannot be read \(larger than 64 KiB\)"):
+        Settings.load({}, file=file)
+
+
+@pytest.mark.parametrize("spoil", [os.mkfifo, lambda file: file.symlink_to("/dev/zero")])
+def test_a_file_that_never_ends_is_named(spoil: Callable[[Path], object], tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    spoil(file)
+    with pytest.raises(SettingsError, match=rf"^{file} cannot be read \(no ordinary file\)"):
+        Settings.load({}, file=file)
+
+
+def test_what_the_file_takes_from_elsewhere_is_there_or_named(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("HOST=${PLACE}.example\nSITE_URL=https://${HOST}\nAPP_NAME=${TITLE:-Notes}\n")
+    settings = Settings.load({"PLACE": "a"}, file=file)
+    assert (settings.site_url, settings.app_name) == ("https://a.example", "Notes")
+    with pytest.raises(SettingsError) as caught:
+        Settings.load({}, file=file)
+    assert str(caught.value) == (
+        f"SITE_URL in {file} has a ${{…}} of something that is set neither above it nor in the environment: "
+        "set that, or write the value itself."
+    )
+
+
+def test_a_secret_of_the_file_is_not_shortened(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f"DATABASE_URL=postgresql://h/d\nSECRET_KEY='{KEY}${{tiger}}'\n")
+    with pytest.raises(SettingsError) as caught:
+        Settings.load({}, file=file, serving=True)
+    assert str(caught.value).startswith(f"SECRET_KEY in {file} has a ${{…}} of something that is set neither ")
+    assert str(caught.value).endswith(": set that, or name with SECRET_KEY_FILE a file that has the value itself.")
+    assert len(str(caught.value).splitlines()) == 1
+    assert "tiger" not in str(caught.value)
 
 
 def test_secrets_do_not_show_themselves() -> None:

@@ -63,6 +63,9 @@ REMEDIES = {
 }
 
 
+ANNOUNCE_SECONDS = 60.0
+"""How long the service may take until it answers."""
+
 log = logging.getLogger(__name__)
 
 
@@ -215,18 +218,21 @@ def _run(
     ready: Callable[[], bool],
     announce: Callable[[], None],
     lost: "SimpleQueue[EmbeddedPostgresError]",
+    seconds: float = ANNOUNCE_SECONDS,
 ) -> None:
     """Serve until told to stop. Announce it once it is ready.
 
-    Raises `Failure` if a worker cannot start, and what `lost` holds once the database is gone for good.
+    Raises `Failure` if a worker cannot start or it is not ready within these seconds, and what `lost` holds once the
+    database is gone for good.
     """
     from blog.entrypoints.http import app
 
     failures, app.start_failures = multiprocessing.Pipe(duplex=False)
-    ended = threading.Event()
+    ended, late = threading.Event(), threading.Event()
 
     def watch() -> None:
         announced = False
+        deadline = time.monotonic() + seconds
         while not (ended.is_set() or server.interrupt_signal):
             if failures.poll(0.2 if announced else 0.005) or not lost.empty():
                 server.signal_handler_interrupt()  # type: ignore[no-untyped-call]
@@ -234,6 +240,9 @@ def _run(
                 announced = True
                 with suppress(BrokenPipeError):  # Nothing reads what is said any more; it serves all the same.
                     announce()
+            elif not announced and time.monotonic() > deadline:
+                late.set()
+                server.signal_handler_interrupt()  # type: ignore[no-untyped-call]
 
     # Before there are workers, so that none inherits what this thread has in its hands.
     watcher = threading.Thread(target=watch, name="announcement", daemon=True)
@@ -255,6 +264,11 @@ def _run(
     if failures.poll():
         raise Failure(
             f"The service cannot start ({failures.recv()}). Correct that, or set DEBUG=true to see where it happens."
+        )
+    if late.is_set():
+        raise Failure(
+            f"The service does not answer at its own address within {seconds:.0f} seconds. Choose another address "
+            "(--host), or run this again when the machine has less to do."
         )
 
 

@@ -82,6 +82,8 @@ class Address:
         for ip in self.ips:
             if "%" in ip:
                 raise CannotListen(self.host, self.port, "the server takes no address with a zone")
+            if ip_address(ip).is_multicast or _is_broadcast(ip):
+                raise CannotListen(self.host, self.port, "it is an address of many machines, to which none connects")
             try:
                 with _socket(ip) as listener:
                     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -108,6 +110,22 @@ def answers(ip: str, port: int) -> bool:
             return client.recv(12) == b"HTTP/1.1 200"
     except OSError:
         return False
+
+
+def _is_broadcast(ip: str) -> bool:
+    """Whether it is one for all machines of a network. The server could have it, and no client could connect."""
+    if ":" in ip:
+        return False
+    if ip == "255.255.255.255":
+        return True
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        try:
+            client.connect((ip, 9))  # Which sends nothing, and is refused to who has not asked for broadcasts.
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+    return False
 
 
 def _socket(ip: str) -> socket.socket:

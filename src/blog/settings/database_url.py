@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Collection
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -59,6 +59,7 @@ def database_url(value: str) -> URL:
         raise ValueError(MUST_LOOK_LIKE) from None
     if url.drivername not in ("postgres", "postgresql", "postgresql+asyncpg"):
         raise ValueError("must be the address of a PostgreSQL: begin it with postgresql://")
+    _check_values(value)
     query = {TRANSLATED.get(name, name): setting for name, setting in url.query.items()}
     for name, setting in query.items():
         if name not in PARAMETERS:
@@ -90,6 +91,19 @@ def _check_characters(value: str) -> None:
         raise ValueError("must have characters beyond ASCII as the bytes of UTF-8, such as %C3%A4 for ä") from None
     if re.search(r"[\x00-\x1f\x7f]", decoded):
         raise ValueError("must have no control characters in it, such as a line break or %00")
+
+
+def _check_values(value: str) -> None:
+    """Refuse parameters without a value, which `make_url` passes over: with `sslmode=` went the wish for TLS."""
+    # What it takes for the query.
+    found = re.fullmatch(r"[\w+]+://(?:[^:/]*(?::[^@]*)?@)?[^?]*\?(.*)", value)
+    for part in found[1].split("&") if found else ():
+        name, _, text = part.partition("=")
+        if part and not text:
+            name = unquote(name)
+            if name in PARAMETERS or name in TRANSLATED or name in INSTEAD:
+                raise ValueError(f"must have a value for {name}: write one, or take {name} out")
+            raise ValueError(_unknown(name))
 
 
 def _unknown(name: str) -> str:

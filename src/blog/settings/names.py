@@ -5,23 +5,28 @@ from collections.abc import Collection, Iterable
 
 LONG_WORD = 7
 """Letters of a word in which two mistakes still leave it recognisable; in a shorter one, one does."""
+SHORT_WORD = 4
+"""Letters of a word that is likely to be another word when one is missing."""
 
 
-def nearest(name: str, known: Collection[str]) -> str | None:
+def nearest(name: str, known: Collection[str], *, shared: bool = False) -> str | None:
     """The known name that this one, which is none of them, is a misspelling of.
+
+    Where names are `shared` with other programs, only one that can hardly be theirs is taken for a misspelling.
 
     Words between underscores are compared one by one, so that DATABASE_SSL and DATABASE_UID, names of other programs,
     are not taken for DATABASE_URL. A name with a digit numbers something, and is no misspelling.
     """
     if re.search(r"\d", name):
         return None
-    found = [(mistakes, other) for other in known if (mistakes := _mistakes(name, other)) is not None]
+    count = _mistakes_where_shared if shared else _mistakes
+    found = [(mistakes, other) for other in known if (mistakes := count(name, other)) is not None]
     return min(found)[1] if found else None
 
 
-def misspelled(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
+def misspelled(names: Iterable[str], known: Collection[str], *, shared: bool = False) -> dict[str, str]:
     """Which of the names are misspellings, and of what."""
-    return {name: right for name in names if name not in known and (right := nearest(name, known))}
+    return {name: right for name in names if name not in known and (right := nearest(name, known, shared=shared))}
 
 
 def shown(text: str) -> str:
@@ -32,11 +37,19 @@ def shown(text: str) -> str:
     return escaped if len(escaped) <= 200 else f"{escaped[:200]}…"
 
 
+def _words(name: str) -> list[str]:
+    return re.split("[_-]", name.casefold().strip("_- "))
+
+
 def _mistakes(name: str, right: str) -> int | None:
     """How many mistakes make `right` this name; None where it is another name."""
     if len(name) > len(right) + 4:
         return None
-    words, others = (re.split("[_-]", text.casefold().strip("_- ")) for text in (name, right))
+    words, others = _words(name), _words(right)
+    if "".join(words) == "".join(others) or [*map(_singular, words)] == [*map(_singular, others)]:
+        return 1
+    if len(words) > 1 and words == others[:-1]:  # The last word is missing, as in DATABASE_TIMEOUT.
+        return 2
     if len(words) != len(others):
         # An underscore too many or too few, and at most one mistake more.
         distance = edit_distance("".join(words), "".join(others))
@@ -48,6 +61,36 @@ def _mistakes(name: str, right: str) -> int | None:
             return None
         total += distance
     return total if total <= 2 else None
+
+
+def _singular(word: str) -> str:
+    return f"{word[:-3]}y" if word.endswith("ies") else word.removesuffix("s")
+
+
+def _mistakes_where_shared(name: str, right: str) -> int | None:
+    """The same, unless the name may be that of another program: VITE_URL, LOGO_FORMAT, DATABASE_POOL, DEBUT.
+
+    Nobody else has a name of several words, one of them long, that begin as they should. Of other names, only slips
+    of the fingers within a word are taken for misspellings.
+    """
+    words, others = _words(name), _words(right)
+    if "".join(words) == "".join(others):
+        return 1
+    if len(words) != len(others):
+        return None
+    distinctive = len(others) > 1 and any(len(other) >= LONG_WORD for other in others)
+    for word, other in zip(words, others, strict=True):
+        if word != other and not (word[:1] == other[0] if distinctive else _slipped(word, other)):
+            return None
+    return _mistakes(name, right)
+
+
+def _slipped(word: str, right: str) -> bool:
+    """Whether two letters are swapped, one is doubled, or one inside a word that is not short is missing."""
+    swapped = (right[:i] + right[i + 1] + right[i] + right[i + 2 :] for i in range(len(right) - 1))
+    doubled = (right[:i] + right[i] + right[i:] for i in range(len(right)))
+    missing = (right[:i] + right[i + 1 :] for i in range(1, len(right) - 1) if len(right) > SHORT_WORD)
+    return word in {*swapped, *doubled, *missing}
 
 
 def edit_distance(one: str, other: str) -> int:

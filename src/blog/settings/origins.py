@@ -20,16 +20,17 @@ def origins(value: str) -> tuple[str, ...]:
     return tuple(_checked(origin.strip()) for origin in listed if origin.strip())
 
 
-SEGMENT = r"(?:[^%]|%[0-9A-Fa-f]{2})+"
-
-
 def site_url(value: str) -> str:
     """Where the blog is, without a slash at its end. Raises `ValueError`."""
+    if not re.match("https?://", value, re.IGNORECASE):
+        raise ValueError(f"must begin with http:// or https://, {SUCH_AS}")
+    if re.search(r"\s", value):
+        raise ValueError(f"must not contain spaces: write an address {SUCH_AS}")
     try:
         url = urlsplit(value)
         host = _host(url)
         # Of ASCII, because it goes into documents that want addresses as RFC 3986 has them.
-        if not re.fullmatch(r"https?://[\[\]!$&-;=@-Z_a-z~%]{1,500}", value) or "@" in url.netloc or url.port == 0:
+        if not re.fullmatch(r"[\[\]!$&-;=@-Z_a-z~%]{1,508}", value) or "@" in url.netloc or url.port == 0:
             raise ValueError
         if re.search(r"[\[\]]", url.path) or not (_is_name(host) or _is_address(host)):
             raise ValueError
@@ -37,8 +38,12 @@ def site_url(value: str) -> str:
         raise ValueError(f"must be an address with a host, {SUCH_AS}, and with no user, query or fragment") from None
     # Clients resolve dots and take `//` for another host, so such a path would not lead back here.
     segments = url.path.rstrip("/").split("/")[1:]
-    if not all(re.fullmatch(SEGMENT, segment) and unquote(segment) not in (".", "..") for segment in segments):
-        raise ValueError("has a path that clients read in another way: write segments such as /blog, without dots")
+    if re.search("%(?![0-9A-Fa-f]{2})", url.path):
+        raise ValueError("must have %25 for each % in its path that does not begin a character such as %20")
+    if re.search(r"[\x00-\x1f\x7f-\x9f]", unquote(url.path)):
+        raise ValueError("must have no control characters in its path, such as %00 or %0A")
+    if not all(segment and unquote(segment) not in (".", "..") for segment in segments):
+        raise ValueError("has an empty or dotted part in its path: write /blog or /a/b")
     port = f":{url.port}" if url.port is not None else ""
     return url._replace(netloc=f"{host}{port}").geturl().rstrip("/")
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
-from dotenv.main import resolve_variables
 from dotenv.parser import Binding, parse_stream
+from dotenv.variables import Variable, parse_variables
 
-from blog.settings.files import read_text
+from blog.settings.files import Unreadable, read_text
 from blog.settings.names import misspelled, shown
 
 WRITE = "write NAME=value"
@@ -31,6 +31,8 @@ class _Level:
 
     where: str
     values: Mapping[str, str]
+    shared: bool
+    """Whether other programs have their settings there, too."""
 
     def get(self, name: str) -> str:
         return self.values.get(name, "").strip()
@@ -42,11 +44,11 @@ def find(
     """The settings of these names; each secret may also be in a file, which NAME_FILE names."""
     found = Found()
     known = {*names, *map(file_of, secrets)}
-    levels = [_Level("the environment", environment)]
+    levels = [_Level("the environment", environment, shared=True)]
     if file is not None:
-        levels.append(_Level(str(file), _read_env_file(file, known, found)))
+        levels.append(_Level(str(file), _read_env_file(file, known, environment, found), shared=False))
     for level in levels:
-        for name, right in misspelled(level.values, known).items():
+        for name, right in misspelled(level.values, known, shared=level.shared).items():
             found.wrong.append(f"{shown(name)} in {level.where} is not a setting: write {right}, or take it out.")
     for name in names:
         for level in levels:
@@ -81,22 +83,37 @@ def _take_from_file(name: str, level: _Level, found: Found) -> None:
         found.texts[name] = text
 
 
-def _read_env_file(file: Path, known: Collection[str], found: Found) -> dict[str, str]:
+def _read_env_file(
+    file: Path, known: Collection[str], environment: Mapping[str, str], found: Found
+) -> dict[str, str]:
     """What a file of settings says; one that is not there says nothing."""
     try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
+        text = read_text(file)
+    except Unreadable as error:
+        if not error.missing:
+            found.wrong.append(
+                f"{_absolute(file)} cannot be read ({error.reason}): "
+                "make it a file in UTF-8 that this user may read, or move it away."
+            )
+            found.unreadable = True
         return {}
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        found.wrong.append(
-            f"{_absolute(file)} cannot be read ({reason}): "
-            "make it a file in UTF-8 that this user may read, or move it away."
-        )
-        found.unreadable = True
-        return {}
-    bindings = list(_bindings(text, file, known, found))
-    return {name: value for name, value in resolve_variables(bindings, override=True).items() if value is not None}
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    values: dict[str, str] = {}
+    context = dict(environment)
+    for name, value in _bindings(text, file, known, found):
+        parts = list(parse_variables(value))
+        values[name] = "".join(part.resolve(context) for part in parts)
+        if all(part.name in context or part.default is not None for part in parts if isinstance(part, Variable)):
+            context[name] = values[name]
+        elif name in known:
+            # Nothing would stand in its place, which may shorten a secret. What is in the braces may be a part of it.
+            other = f"name with {file_of(name)} a file that has" if file_of(name) in known else "write"
+            del values[name]
+            found.wrong.append(
+                f"{name} in {file} has a ${{…}} of something that is set neither above it nor in the environment: "
+                f"set that, or {other} the value itself."
+            )
+    return values
 
 
 def _bindings(text: str, file: Path, known: Collection[str], found: Found) -> Iterator[tuple[str, str]]:
