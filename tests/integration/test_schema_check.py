@@ -67,8 +67,8 @@ TRIGGER = (
     "CREATE TRIGGER t BEFORE INSERT ON users EXECUTE FUNCTION keep()"
 )
 USER = (
-    "INSERT INTO users (id, username, username_key, email, email_key, password_hash, created_at, updated_at) OVERRIDING"
-    " SYSTEM VALUE VALUES (7, 'ada', 'ada', 'a@b.example', 'a@b.example', '', now(), now())"
+    "INSERT INTO users (id, username, username_key, email, email_key, password_hash, created_at, updated_at)"
+    " OVERRIDING SYSTEM VALUE VALUES (7, 'ada', 'ada', 'a@b.example', 'a@b.example', '', now(), now())"
 )
 
 
