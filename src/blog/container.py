@@ -62,13 +62,14 @@ __all__ = [
     "SchemaState",
     "backups",
     "check_encoding",
+    "check_version",
     "close",
     "current_database",
     "in_memory",
     "postgres_programs",
     "room_for_connections",
     "running_database",
-    "schema_missing",
+    "schema_faults",
     "schema_state",
     "watch",
 ]
@@ -270,9 +271,14 @@ def schema_state(container: Container) -> SchemaState:
     return _ask_schema(container, lambda schema, database: schema.state(database))
 
 
-def schema_missing(container: Container) -> list[str]:
-    """What the container's database lacks of what its migrations make. Blocks. Raises `Unavailable`."""
-    return _ask_schema(container, lambda schema, database: schema.missing(database))
+def schema_faults(container: Container) -> list[str]:
+    """What keeps the container's database from working as its migrations make it. Blocks. Raises `Unavailable`."""
+    return _ask_schema(container, lambda schema, database: schema.faults(database))
+
+
+def check_version(container: Container) -> None:
+    """Refuse a database that is behind and cannot be upgraded, with the reason. Blocks. Raises `Unavailable`."""
+    _ask_schema(container, lambda schema, database: schema.check_version(database))
 
 
 def _ask_schema(container: Container, question: Callable[[Schema, Database], Awaitable[T]]) -> T:

@@ -147,9 +147,9 @@ async def lacking(url: URL, clock: Clock) -> list[str]:
     """What `blog db check` says."""
     address = url.render_as_string(hide_password=False)
     container = quick(lambda settings: Container(settings=settings), clock, DATABASE_URL=address)
-    missing: list[str] = await container.schema().missing(container.database())
+    faults: list[str] = await container.schema().faults(container.database())
     await close(container)
-    return missing
+    return faults
 
 
 async def test_logical_replication_sends_every_row(clock: Clock, tmp_path: Path) -> None:

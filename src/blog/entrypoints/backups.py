@@ -16,7 +16,7 @@ from blog.container import (
     check_encoding,
     postgres_programs,
     running_database,
-    schema_missing,
+    schema_faults,
     schema_state,
 )
 from blog.settings import Settings
@@ -63,12 +63,13 @@ def restore(*, file: str, force: bool) -> None:
         if state is SchemaState.BEHIND and its_own:
             container.schema().upgrade(settings.database_url, say=_say)
             state = schema_state(container)
-        missing = schema_missing(container) if state is SchemaState.CURRENT else []
-    if missing:
-        raise BackupError(
-            f"The backup was restored, but is incomplete: the database lacks {'; '.join(missing)}. Restore another."
-        )
+        faults = schema_faults(container) if state is SchemaState.CURRENT else []
+    if any(not fault.startswith("unexpected: ") for fault in faults):
+        raise BackupError(f"The backup was restored, but is incomplete ({'; '.join(faults)}). Restore another.")
     _say("The backup is restored.")
+    # It was so when the backup was made.
+    for fault in faults:
+        _say(fault)
     if state is SchemaState.BEHIND:
         _say(SchemaBehind.sentence)
     elif state is SchemaState.AHEAD:

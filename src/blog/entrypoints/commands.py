@@ -33,10 +33,11 @@ from blog.container import (
     SchemaBehind,
     SchemaState,
     check_encoding,
+    check_version,
     current_database,
     room_for_connections,
     running_database,
-    schema_missing,
+    schema_faults,
     schema_state,
 )
 from blog.domain.errors import BlogError, Unavailable
@@ -303,13 +304,16 @@ def check() -> int:
         container = Container(settings=settings)
         check_encoding(container)
         state = schema_state(container)
-        missing = schema_missing(container) if state is SchemaState.CURRENT else []
-    for line in missing:
-        say(f"missing: {line}")
-    if missing:
+        if state is SchemaState.BEHIND:
+            check_version(container)
+        faults = schema_faults(container) if state is SchemaState.CURRENT else []
+    for fault in faults:
+        say(fault)
+    if faults:
         raise Failure(
-            "All migrations are applied, but what is listed above is missing or different. A restore failed in part, "
-            "or someone changed the database by hand: restore a backup, or make what is missing."
+            "All migrations are applied, but the database is not as they make it: what is listed above is missing, "
+            "unexpected or wrong. A restore failed in part, or someone changed the database by hand: restore a "
+            "backup, or put right what is listed."
         )
     say(SchemaBehind.sentence if state is SchemaState.BEHIND else f"The schema is {state.value}.")
     return int(state is SchemaState.BEHIND)

@@ -15,7 +15,14 @@ from sqlalchemy import URL, Select, String, column, select, table, text
 
 from blog.adapters.database.clocks import ClockWatch
 from blog.adapters.database.engine import Database, translate_errors
-from blog.adapters.database.inspection import describe
+from blog.adapters.database.inspection import (
+    closed_schema,
+    describe,
+    reads_only,
+    rights_missing,
+    sequences_behind,
+    tables_there,
+)
 from blog.domain.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -43,6 +50,40 @@ class WrongEncoding(Unavailable):
             f"The database has the encoding {encoding}, and the blog needs UTF8: in another, texts are refused and "
             f"searches miss words. Create one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and name "
             f"it in DATABASE_URL."
+        )
+
+
+SET_VERSION = (
+    "CREATE TABLE IF NOT EXISTS alembic_version (version_num varchar(32) PRIMARY KEY); "
+    "INSERT INTO alembic_version VALUES ('{}')"
+)
+
+
+class Unversioned(Unavailable):
+    """There are tables of the blog, but nothing says which migrations made them."""
+
+    def __init__(self, tables: list[str], revision: str | None) -> None:
+        remedy = (
+            f"They are those of the migration {revision}, with everything that belongs to them: restore a backup, or "
+            f"have the database say so, as the owner of the tables. Run: blog db shell --command "
+            f'"{SET_VERSION.format(revision)}"'
+            if revision
+            else "They are not whole, or of another version: restore a backup, or name another database in "
+            "DATABASE_URL."
+        )
+        super().__init__(
+            f"The database has tables of the blog's names ({', '.join(tables)}), but does not say in alembic_version "
+            f"which migrations made them, so `blog db upgrade` would fail. {remedy}"
+        )
+
+
+class ClosedSchema(Unavailable):
+    """The blog's tables are where this user may not look."""
+
+    def __init__(self, name: str, role: str) -> None:
+        super().__init__(
+            f"The user {role} may not use the schema {name}, where the blog's tables are. Run, as the owner of the "
+            f"schema: GRANT USAGE ON SCHEMA {name} TO {role};"
         )
 
 
@@ -146,13 +187,54 @@ class Schema:
 
         command.history(self.config())
 
-    async def missing(self, database: Database) -> list[str]:
-        """What a database with every migration lacks, or has otherwise, of what they make. Raises `Unavailable`.
+    async def faults(self, database: Database) -> list[str]:
+        """What keeps a database with every migration from working as they make it. Raises `Unavailable`.
 
-        Its revision alone does not say so: a restore that fails in part leaves the revision and loses the rest.
+        Its revision alone does not say so: a restore that fails in part leaves the revision and loses the rest. Each
+        begins with what it is: missing, unexpected or wrong.
         """
-        expected = set(DESCRIPTION.read_text(encoding="utf-8").splitlines())
-        return sorted(expected - await describe(database))
+        missing, unexpected = await self._differences(database)
+        functions = {_subject(line).split()[1] for line in _expected() if line.startswith("function ")}
+        rights = await rights_missing(database, functions)
+        wrong = await sequences_behind(database)
+        if await reads_only(database):
+            wrong.append("default_transaction_read_only is on for this user, database or server")
+        return [
+            *(f"missing: {line}" for line in missing),
+            *(f"unexpected: {line}" for line in unexpected),
+            *(f"missing: the right to {line}" for line in rights),
+            *(f"wrong: {line}" for line in wrong),
+        ]
+
+    async def _differences(self, database: Database) -> tuple[list[str], list[str]]:
+        """What the database lacks of what migrations make, and what it has instead, or beside it and to its harm."""
+        expected, found = _expected(), await describe(database)
+        missing = expected - found.keys()
+        # What stands in the place of something, and overloads of functions. Other functions are somebody else's.
+        replaced = {_subject(line) for line in missing}
+        functions = {_subject(line) for line in expected if line.startswith("function ")}
+        unexpected = {
+            line
+            for line in found.keys() - expected
+            if _subject(line) in replaced | functions or (found[line] and not line.startswith("function "))
+        }
+        return sorted(missing), sorted(unexpected)
+
+    async def check_version(self, database: Database) -> None:
+        """Whether a database that is behind can be upgraded. Raises `Unavailable`, of which some say why not."""
+        if await self._versions(database):
+            return
+        if closed := await closed_schema(database):
+            raise ClosedSchema(*closed)
+        if tables := await tables_there(database):
+            missing, _ = await self._differences(database)
+            raise Unversioned(tables, None if missing else self.head)
+
+    async def _versions(self, database: Database) -> set[str]:
+        try:
+            return {row.version_num for row in await database.read_soon(VERSIONS, {})}
+        except asyncpg.UndefinedTableError:
+            return set()
 
     async def check_encoding(self, database: Database) -> None:
         """Raises `WrongEncoding`, and `Unavailable`."""
@@ -162,13 +244,21 @@ class Schema:
 
     async def state(self, database: Database) -> SchemaState:
         """Whether the database has every migration. Does not wait behind requests. Raises `Unavailable`."""
-        try:
-            versions = {row.version_num for row in await database.read_soon(VERSIONS, {})}
-        except asyncpg.UndefinedTableError:
-            versions = set()
+        versions = await self._versions(database)
         if versions - self._known:
             return SchemaState.AHEAD
         return SchemaState.CURRENT if versions == {self.head} else SchemaState.BEHIND
+
+
+def _expected() -> set[str]:
+    return set(DESCRIPTION.read_text(encoding="utf-8").splitlines())
+
+
+def _subject(line: str) -> str:
+    """What a line describes: the kind and the name."""
+    if line.startswith(("function ", "encoding ")):
+        return line.partition("(")[0] if line.startswith("function ") else "encoding"
+    return " ".join(line.split(" ", 3)[: 3 if line.startswith("sequence of ") else 2])
 
 
 def _titles(steps: "Iterable[RevisionStep]") -> str:
