@@ -80,7 +80,7 @@ def test_an_address_of_the_blog_that_is_none_is_named(address: str) -> None:
 
 @pytest.mark.parametrize("path", ["//x", "/a//b", "/a/../b", "/a/./b", "/.", "/%2e%2E/b", "/%zz", "/a%"])
 def test_a_path_that_clients_read_in_another_way_is_named(path: str) -> None:
-    with pytest.raises(SettingsError, match="SITE_URL (must|has)"):
+    with pytest.raises(SettingsError, match=r"SITE_URL (must|has)"):
         Settings.load({"SITE_URL": f"https://example.org{path}"}, file=None)
 
 
