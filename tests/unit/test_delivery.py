@@ -109,9 +109,10 @@ async def test_large_replies_share_a_budget() -> None:
 
     reading = [asyncio.create_task(reply(budget, LARGE + LARGE // 4, unread)) for _ in range(2)]
     await asyncio.sleep(0)
-    with pytest.raises(Unavailable) as refused:
-        await reply(budget, LARGE + LARGE // 4, Reader().send)
-    assert refused.value.retry_after > 0
+    refused = Reader()
+    await reply(budget, LARGE + LARGE // 4, refused.send)
+    assert refused.sent[0]["status"] == 503
+    assert int(dict(refused.sent[0]["headers"])[b"retry-after"]) > 0
     # Small ones are not of it.
     small = Reader()
     await reply(budget, LARGE, small.send)
@@ -143,3 +144,25 @@ async def test_a_reply_that_is_larger_than_the_budget_goes_alone() -> None:
         budget.check(2 * LARGE)
     budget.give_back(taken)
     budget.check(2 * LARGE)
+
+
+async def test_a_reply_that_finds_the_budget_taken_since_it_was_checked_is_a_503() -> None:
+    budget = Budget(3 * LARGE)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def app(_: Any, __: Any, send: Any) -> None:
+        budget.check(2 * LARGE)
+        budget.taken += 2 * LARGE
+        headers = [(b"content-length", str(2 * LARGE).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"x" * 2 * LARGE, "more_body": False})
+
+    await bounded(app, budget)({"type": "http"}, None, send)
+    start, body = sent
+    assert start["status"] == 503
+    assert dict(start["headers"])[b"retry-after"]
+    assert b"Too many large replies" in body["body"]
+    assert budget.taken == 2 * LARGE

@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from blog.domain.errors import Unavailable
+from blog.entrypoints.http.problems import encoded
 
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -98,12 +100,21 @@ def bounded(app: ASGIApp, budget: Budget) -> ASGIApp:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        held = 0
+        held, refused = 0, False
 
         async def sending(message: Message) -> None:
-            nonlocal held
+            nonlocal held, refused
+            if refused:
+                return
             if message["type"] == "http.response.start":
-                held = budget.take(_content_length(message))
+                try:
+                    held = budget.take(_content_length(message))
+                except TooMuchInFlight as error:
+                    # Others have taken it since it was checked. The application has begun its reply, and can send no
+                    # other: this one takes its place.
+                    refused = True
+                    await _refuse(error, send)
+                    return
             await send(message)
 
         try:
@@ -112,6 +123,19 @@ def bounded(app: ASGIApp, budget: Budget) -> ASGIApp:
             budget.give_back(held)
 
     return wrapped
+
+
+async def _refuse(error: TooMuchInFlight, send: Send) -> None:
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    log.warning("503: %s", error)
+    body, media_type = encoded(status, str(error))
+    headers = [
+        (b"content-type", media_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"retry-after", str(error.retry_after).encode()),
+    ]
+    await send({"type": "http.response.start", "status": status.value, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _content_length(start: Message) -> int:
