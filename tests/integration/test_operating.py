@@ -114,7 +114,8 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     (unit,) = blocks("With systemd", "ini")
     assert "/opt/blog/bin/blog" in unit
     file = tmp_path / "blog@1.service"
-    file.write_text(unit.replace("/opt/blog/bin/blog", str(COMMAND)))
+    # A path with a space is written in quotes there.
+    file.write_text(unit.replace("/opt/blog/bin/blog", f'"{COMMAND}"'))
     ran = subprocess.run([ANALYZE, "verify", file], capture_output=True, encoding="utf-8", check=False)
     # Of other units of the machine it says what it thinks, too.
     said = [line for line in ran.stderr.splitlines() if file.name in line]
