@@ -363,6 +363,15 @@ async def test_nothing_is_replaced_unasked(empty: URL, other: URL, clock: Clock,
     assert left_in(tmp_path) == ["blog.backup"]
 
 
+async def test_a_restore_says_what_the_backup_has_besides_a_blog(empty: URL, other: URL, tmp_path: Path) -> None:
+    upgrade(empty)
+    await execute(empty, "ALTER TABLE users ADD CONSTRAINT by_hand CHECK (id > 0)")
+    did(blog("backup", "file", cwd=tmp_path, database_url=address(empty)))
+    restored = blog("restore", "file", cwd=tmp_path, database_url=address(other))
+    assert restored.returncode == 0, restored.stderr
+    assert "unexpected: constraint by_hand" in restored.stderr
+
+
 async def test_a_failed_restore_leaves_the_database_as_it_was(
     empty: URL, other: URL, clock: Clock, tmp_path: Path
 ) -> None:

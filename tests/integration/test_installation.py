@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.service import hearing_signals
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
 
@@ -191,16 +193,17 @@ class Project:
 
     def started(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
         """The script at work, in a process group of its own as a terminal has it."""
-        return subprocess.Popen(
-            ["/bin/sh", "scripts/environment", *arguments],
-            cwd=self.folder,
-            env=self.settings | settings,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        with hearing_signals():
+            return subprocess.Popen(
+                ["/bin/sh", "scripts/environment", *arguments],
+                cwd=self.folder,
+                env=self.settings | settings,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
 
     def make(self, *arguments: str) -> str:
         """Run the script, which succeeds; the answer is what it says."""

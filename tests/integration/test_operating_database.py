@@ -145,6 +145,34 @@ def test_the_owner_migrates_and_a_role_that_only_writes_rows_serves(roles: Roles
     assert downgraded.returncode == 0, downgraded.stderr
 
 
+def test_a_blog_keeps_its_owner_when_a_superuser_restores_it(roles: Roles, tmp_path: Path) -> None:
+    superuser = {"database_url": address(roles.superuser.set(database=roles.name))}
+    for command, settings in (
+        (["db", "upgrade"], {"database_url": address(roles.owner)}),
+        (["backup", "blog.backup"], superuser),
+        (["restore", "--force", "blog.backup"], superuser),
+        (["db", "check"], {"database_url": address(roles.service)}),
+        (["db", "downgrade", "base"], {"database_url": address(roles.owner)}),
+    ):
+        done = blog(*command, cwd=tmp_path, **settings)
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_schema_that_is_closed_while_the_service_runs_is_a_503_until_it_is_open(
+    roles: Roles, tmp_path: Path
+) -> None:
+    upgraded = blog("db", "upgrade", cwd=tmp_path, database_url=address(roles.owner))
+    assert upgraded.returncode == 0, upgraded.stderr
+    superuser = roles.superuser.set(database=roles.name)
+    paths = ("/articles", "/articles/1", "/tags", "/health/ready")
+    settings = {"database_url": address(roles.service), "secret_key": SECRET_KEY}
+    with Service(tmp_path / "data", **settings) as service, service.client() as client:  # type: ignore[arg-type]
+        execute(superuser, f"REVOKE USAGE ON SCHEMA public FROM PUBLIC, {roles.service.username}")
+        assert [client.get(path).status_code for path in paths] == [503] * len(paths)
+        execute(superuser, f"GRANT USAGE ON SCHEMA public TO {roles.service.username}")
+        assert [client.get(path).status_code for path in paths] == [200, 404, 200, 200]
+
+
 @contextmanager
 def pgbouncer(roles: Roles, folder: Path, *, change: tuple[str, str] = ("", "")) -> Iterator[int]:
     """PgBouncer as the page has it, but for where things are; the answer is its port."""

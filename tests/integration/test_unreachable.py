@@ -97,7 +97,7 @@ async def test_a_server_that_cannot_be_had(where: str) -> None:
         await database.close()
 
 
-@pytest.mark.parametrize("code", ["28000", "28P01", "3D000", "42501"])
+@pytest.mark.parametrize("code", ["28000", "28P01", "3D000", "42501", "42P01"])
 async def test_a_server_that_lets_us_in_no_longer(code: str) -> None:
     async with refusing(code)() as url:
         database = Database(url, pool_size=1, timeout=PATIENCE)

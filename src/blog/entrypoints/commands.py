@@ -52,6 +52,7 @@ REMEDIES = {
     "28": "Correct the user and the password in DATABASE_URL.",
     "3D": "Create it, or name another in DATABASE_URL.",
     "42501": "Have its user granted what is missing, or name another user in DATABASE_URL.",
+    "42P01": "Run `blog db check`, which says what is missing, or name another database in DATABASE_URL.",
     "25006": "Name the server that may be written to in DATABASE_URL.",
     "53300": "Let it have more connections, or ask for fewer: --workers, DATABASE_POOL_SIZE.",
     "53": "Give it what it lacks.",

@@ -249,12 +249,17 @@ def _preamble(programs: PostgresPrograms, archive: Archive, pg_restore: Command)
     for schema in programs.query("SELECT quote_ident(nspname) FROM pg_namespace").splitlines():
         makes = makes.replace(f"\nCREATE SCHEMA {schema};\n", "\n")
     newer = ", ".join(sorted(TABLES - archive.tables))
+    # Who owned the blog goes on owning it, though somebody else, a superuser for example, restores it.
+    owner = programs.query(
+        "SELECT quote_ident(tableowner) FROM pg_tables WHERE tablename = 'alembic_version' ORDER BY schemaname LIMIT 1"
+    )
     functions = re.findall(
         r"^function (blog_\w+\(.*?\)) returns", DESCRIPTION.read_text(encoding="utf-8"), re.MULTILINE
     )
     return "\n".join(
         [
             f"BEGIN; SET LOCAL client_min_messages = warning; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';",
+            f"SET LOCAL ROLE {owner};" if owner else "",
             # What a newer version has added refers to the rest.
             f"DROP TABLE IF EXISTS {newer};" if newer else "",
             _known(drops, programs),

@@ -25,8 +25,12 @@ from blog.domain.errors import Unavailable
 # insufficient resources, operator intervention (a shutdown, a cancelled statement), a lock that was not to be had,
 # a rollback for somebody else's sake, a session that idled too long, a standby that cannot write yet, a disk
 # that failed. And by which it says "not you": a user or a password that is refused, a database that is not there, a
-# privilege that is missing. An operator changes those while the service runs.
-_NOT_NOW = ("08", "53", "57", "55P03", "40001", "40P01", "25P03", "25P04", "25006", "58030", "28", "3D000", "42501")
+# privilege that is missing, tables that are not there or in a schema that this user may not use. An operator changes
+# those while the service runs.
+_NOT_NOW = (
+    *("08", "53", "57", "55P03", "40001", "40P01", "25P03", "25P04", "25006", "58030"),
+    *("28", "3D000", "42501", "42P01"),
+)
 
 DIALECT = dialects.dialect()  # type: ignore[no-untyped-call]
 log = logging.getLogger("blog.sql")
