@@ -1,5 +1,6 @@
 """Pages by cursor end before they are large."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -62,6 +63,12 @@ def test_a_page_by_cursor_ends_before_it_is_large(
         cut = shortened(page(*lengths), Selection(), backwards=is_backwards)
         assert [len(article.content) for article in cut.articles] == expected
         assert cut.more is (len(expected) < len(lengths))
+
+
+def test_a_page_is_large_by_its_bytes_and_not_by_its_letters() -> None:
+    each = replace(page(1).articles[0], content="\N{CJK UNIFIED IDEOGRAPH-6A5F}" * (LARGE // 4))
+    cut = shortened(ArticlePage(articles=[each] * 3, more=False), Selection(), backwards=False)
+    assert cut == ArticlePage(articles=[each], more=True)
 
 
 def test_what_is_not_shown_makes_no_page_large() -> None:

@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 
-from blog.application.queries import ArticlePage, ArticleView
+from blog.application.queries import ArticleView
 from blog.container import Container
 from blog.domain.errors import Unavailable
 from blog.entrypoints.http import representation
@@ -118,9 +118,8 @@ async def test_others_have_their_turn_while_a_large_page_is_encoded() -> None:
 
     beside = asyncio.create_task(other())
     for count in (0, 1, 9, 20):
-        page = ArticlePage(articles=[view] * count, more=False)
-        turns = 0
-        assert await encode_page(page.articles, page.articles, PageLimiter()) == msgspec.json.encode([view] * count)
+        turns, page = 0, [view] * count
+        assert await encode_page(page, count * LARGE_PAGE // 10, PageLimiter()) == msgspec.json.encode(page)
         assert (turns >= count) if count > 9 else (turns == 0)
     beside.cancel()
 

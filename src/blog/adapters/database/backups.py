@@ -251,7 +251,7 @@ def _preamble(programs: PostgresPrograms, archive: Archive, pg_restore: Command)
     newer = ", ".join(sorted(TABLES - archive.tables))
     # Who owned the blog goes on owning it, though somebody else, a superuser for example, restores it.
     owner = programs.query(
-        "SELECT quote_ident(tableowner) FROM pg_tables WHERE tablename = 'alembic_version' ORDER BY schemaname LIMIT 1"
+        "SELECT quote_ident(tableowner) FROM pg_tables WHERE tablename = 'alembic_version' LIMIT 1"
     )
     functions = re.findall(
         r"^function (blog_\w+\(.*?\)) returns", DESCRIPTION.read_text(encoding="utf-8"), re.MULTILINE

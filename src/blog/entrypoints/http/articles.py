@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
+from itertools import accumulate
 from typing import Annotated, Any
 
 import msgspec
@@ -134,22 +135,28 @@ def article_number_or_slug(article_id: str) -> int | Slug:
         raise ArticleNotFound from None
 
 
-def length(article: ArticleView, selection: Selection) -> int:
-    """About how many bytes an article takes as JSON, which are more where its letters are not of ASCII."""
+def lengths(page: ArticlePage, selection: Selection) -> list[int]:
+    """About how many bytes each article takes as JSON."""
     whole = selection.fields is msgspec.UNSET or "content" in selection.fields
-    return (len(article.content) if whole else 0) + len(getattr(article, "content_html", None) or "") + 1000
+    return [
+        (utf8_length(article.content) if whole else 0) + utf8_length(article.content_html or "") + 1000
+        for article in page.articles
+    ]
+
+
+def utf8_length(text: str) -> int:
+    """How many bytes a text takes in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def shortened(page: ArticlePage, selection: Selection, *, backwards: bool) -> ArticlePage:
     """As much of a page as makes a reply that is not large, and one article at least."""
-    nearest = page.articles[::-1] if backwards else page.articles
-    total = 0
-    for number, article in enumerate(nearest):
-        total += length(article, selection)
-        if number and total > LARGE:
-            kept = nearest[:number]
-            return replace(page, articles=kept[::-1] if backwards else kept, more=True)
-    return page
+    step = -1 if backwards else 1
+    totals = accumulate(lengths(page, selection)[::step])
+    kept = max(1, sum(total <= LARGE for total in totals))
+    if kept >= len(page.articles):
+        return page
+    return replace(page, articles=page.articles[::step][:kept][::step], more=True)
 
 
 ARTICLE = {"article": article_number}
@@ -210,9 +217,10 @@ async def list_articles(
         )
         if cursor is not None:
             page = shortened(page, parameters, backwards=cursor.before is not None)
-        budget.check(sum(length(article, parameters) for article in page.articles))
+        size = sum(lengths(page, parameters))
+        budget.check(size)
         shown = [parameters.shown(article) for article in page.articles]
-        content = await encode_page(page.articles, shown, limits.large)
+        content = await encode_page(shown, size, limits.large)
     if cursor is None:
         headers = links(request, site, skip=parameters.skip, limit=parameters.limit, more=page.more)
     else:

@@ -7,11 +7,10 @@ from typing import Any
 
 import msgspec
 
-from blog.application.queries import ArticleView
 from blog.domain.errors import Unavailable
 
 LARGE_PAGE = 500_000
-"""Characters of content from which on a page is encoded in pieces, with others in between."""
+"""Bytes from which on a page is encoded in pieces, with others in between."""
 
 
 class PageLimiter:
@@ -55,9 +54,12 @@ class PageLimits:
     tags: PageLimiter = field(default_factory=lambda: PageLimiter("lists of tags", at_once=1))
 
 
-async def encode_page(articles: Sequence[ArticleView], shown: Sequence[Any], large: PageLimiter) -> bytes:
-    """What is shown of some articles, as JSON. A large page is not encoded in one go: that holds up everybody."""
-    if sum(len(article.content) + len(article.content_html or "") for article in articles) < LARGE_PAGE:
+async def encode_page(shown: Sequence[Any], size: int, large: PageLimiter) -> bytes:
+    """What is shown of some articles, about `size` bytes, as JSON.
+
+    A large page is not encoded in one go: that holds up everybody.
+    """
+    if size < LARGE_PAGE:
         return msgspec.json.encode(shown)
     async with large:
         pieces: list[bytes] = []
