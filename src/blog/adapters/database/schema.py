@@ -233,8 +233,10 @@ class Schema:
     async def _versions(self, database: Database) -> set[str]:
         try:
             return {row.version_num for row in await database.read_soon(VERSIONS, {})}
-        except asyncpg.UndefinedTableError:
-            return set()
+        except Unavailable as error:
+            if isinstance(error.__cause__, asyncpg.UndefinedTableError):
+                return set()
+            raise
 
     async def check_encoding(self, database: Database) -> None:
         """Raises `WrongEncoding`, and `Unavailable`."""
