@@ -82,13 +82,32 @@ def test_titles_and_contents_may_be_as_long_as_said() -> None:
         ("", "Must not be empty."),
         (" ", "Must not be blank."),
         ("x" * 201, "Must be at most 200 characters long."),
-        ("nul\x00", "Must not contain control characters; U+0000 is one."),
+        ("nul\x00", "Must not contain control characters: remove U+0000 in line 1, column 4."),
+        ("two\nlines\x00", "Must not contain control characters: remove U+000A in line 1, column 4."),
     ],
 )
 def test_a_refusal_says_what_is_wrong(text: str, sentence: str) -> None:
     with pytest.raises(Invalid) as refusal:
         Title(text)
     assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("\x07", "U+0007 in line 1, column 1"),
+        ("One\nand two\n\tthree\x07\x08", "U+0007 in line 3, column 7"),
+        ("One\r\nand two\r\n\x1b[1m", "U+001B in line 3, column 1"),
+        ("One\rand two\x9f", "U+009F in line 2, column 8"),
+        # Columns are characters, and not bytes; a separator of Unicode ends no line in an editor.
+        ("\U0001f41f\u2028\x7f", "U+007F in line 1, column 3"),
+        ("a\ud800", "U+D800 in line 1, column 2"),
+    ],
+)
+def test_a_control_character_in_a_content_is_named_with_its_line_and_column(text: str, place: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        Content(text)
+    assert str(refusal.value) == f"Must not contain control characters: remove {place}."
 
 
 @pytest.mark.parametrize(

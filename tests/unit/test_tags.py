@@ -32,7 +32,7 @@ def test_a_tag_may_be_as_short_and_as_long_as_said() -> None:
         (" \u3000", "Must not be blank."),
         ("x" * 51, "Must be at most 50 characters long."),
         ("a,b", "Must not contain a comma, which separates tags."),
-        ("two\nlines", "Must not contain control characters; U+000A is one."),
+        ("two\nlines", "Must not contain control characters: remove U+000A in line 1, column 4."),
         # 18 characters each, once compatibility forms are unfolded.
         ("\ufdfa" * 12, "Must be at most 200 characters long."),
     ],
