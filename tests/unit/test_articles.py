@@ -24,13 +24,13 @@ from blog.domain.articles import (
     Status,
     Summary,
     Title,
-    WebAddress,
     count_words,
     reading_minutes,
 )
 from blog.domain.errors import Invalid
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
+from blog.domain.web_addresses import WebAddress
 from tests.builders import NOON, a_draft, a_manuscript, a_rendition, an_article, contents, titles
 
 AUTHOR, STRANGER = 11, 12
@@ -108,47 +108,6 @@ def test_a_control_character_in_a_content_is_named_with_its_line_and_column(text
     with pytest.raises(Invalid) as refusal:
         Content(text)
     assert str(refusal.value) == f"Must not contain control characters: remove {place}."
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "https://example.org",
-        "http://localhost:8000/a(b)?c=d&e=%20#f",
-        "https://[::1]/picture.png",
-        "https://example.org/" + "a" * 1980,
-    ],
-)
-def test_an_address_of_the_web_is_kept_as_it_was_written(text: str) -> None:
-    assert WebAddress(text) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "picture.png",
-        "/picture.png",
-        "//example.org/picture.png",
-        "ftp://example.org",
-        "javascript:alert(1)",
-        "data:image/png;base64,AAAA",
-        "https://",
-        "https:///picture.png",
-        "https://:80/",
-        "https://[::1",
-        "https://ada:secret@example.org/",
-        "https://example.org/two words",
-        'https://example.org/"onerror="alert(1)',
-        "https://example.org/<b>",
-        "https://example.org/ä",
-        "https://example.org/\n",
-        "https://example.org/" + "a" * 1981,
-    ],
-)
-def test_what_is_no_address_of_the_web_is_refused(text: str) -> None:
-    with pytest.raises(Invalid):
-        WebAddress(text)
 
 
 # What is made of a text.
