@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from pathlib import Path
 from types import NoneType, TracebackType
 from typing import Any, ClassVar, Self, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -48,7 +49,7 @@ from blog.domain.articles import Article, ArticleMoved, ArticleNotFound, Status
 from blog.domain.previews import Preview, Previewed, PreviewNotFound
 from blog.domain.revisions import Change, Revision, RevisionNotFound
 from blog.domain.slugs import Slug
-from blog.domain.tags import Tag
+from blog.domain.tags import Tag, Tags
 from blog.domain.users import EmailTaken, InvalidToken, User, UsernameTaken, UserNotFound
 from blog.domain.working_copies import WorkingCopy, WorkingCopyNotFound
 
@@ -673,7 +674,13 @@ class SqliteUserQueries:
 
 def dumped(it: Any) -> str:  # noqa: ANN401 -- any dataclass
     """An entity as JSON."""
-    return json.dumps(asdict(it), default=datetime.isoformat)
+
+    def plain(part: Any) -> Any:  # noqa: ANN401 -- what JSON has no word for: an entity, or a moment
+        if is_dataclass(part):
+            return {field.name: getattr(part, field.name) for field in fields(part)}
+        return part.isoformat()
+
+    return json.dumps(it, default=plain)
 
 
 def loaded(
@@ -693,6 +700,11 @@ def made(kind: Any, value: Any) -> Any:  # noqa: ANN401 -- whatever a field may 
         return tuple(value)
     # An optional value that is there.
     (kind,) = [one for one in get_args(kind) or [kind] if one is not NoneType]
+    # What was stored is not checked again: a rule that has become stricter since holds for new values.
+    if kind is Tags:
+        return tuple.__new__(Tags, (str.__new__(Tag, word) for word in value))
+    if issubclass(kind, str) and not issubclass(kind, Enum):
+        return str.__new__(kind, value)
     if isinstance(kind, type) and is_dataclass(kind):
         hints = get_type_hints(kind)
         return kind(**{field.name: made(hints[field.name], value[field.name]) for field in fields(kind)})

@@ -95,8 +95,8 @@ class LoginContract:
             data={"username": "nul\x00", "password": PASSWORD, "client_id": "line\n", "scope": "x" * 256},
         )
         assert wrong(answer) == {
-            "#/username": "Must not contain control characters; U+0000 is one.",
-            "#/client_id": "Must not contain control characters; U+000A is one.",
+            "#/username": "Must not contain control characters: remove U+0000 in line 1, column 4.",
+            "#/client_id": "Must not contain control characters: remove U+000A in line 1, column 5.",
             "#/scope": "Must be at most 255 characters long.",
         }
         answer = await client.post("/auth/login", data={"password": "x" * 1025})

@@ -5,12 +5,19 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import example, given, settings
 
+from tests.builders import ASKING, searches
 from tests.contracts.asking import problem, wrong
 from tests.contracts.lists import ids, walk, write
 
 
 class SearchContract:
+    @pytest.fixture
+    async def plover(self, client: httpx.AsyncClient, ada: dict[str, str]) -> int:
+        """An article: where there is none, a store need not look at what is searched for."""
+        return await write(client, ada, title="Plover", content="A b c, or x.y and a/b.")
+
     @pytest.mark.parametrize(
         "different",
         [
@@ -118,13 +125,40 @@ class SearchContract:
     ) -> None:
         assert set(wrong(await client.get(f"/articles?{query}"))) == {place}
 
-    @pytest.mark.parametrize(
-        "words",
-        ["-", '"', '""', "or", "or or", "!", "a & b", "a | !b", "':*", "\\", "--", "-a", "a:b*<->c", "%", "😀", "'"],
-    )
-    async def test_no_words_are_a_fault(self, client: httpx.AsyncClient, ada: dict[str, str], words: str) -> None:
+    @settings(ASKING, max_examples=60)
+    @given(words=searches)
+    @example(words="-" * 33)
+    @example(words="!" * 33)
+    @example(words="- " * 40)
+    @example(words='-"' * 99)
+    @example(words="(" * 200)
+    @example(words=" or ".join("abcdefghijklmnopqrstuvwxyz"))
+    @example(words=" or ".join(f"-{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"))
+    async def test_any_text_can_be_searched_for(self, client: httpx.AsyncClient, words: str) -> None:
+        for query in ({"q": words}, {"q": words, "sort": "-created_at", "count": "true", "language": "en"}):
+            answer = await client.get("/articles", params=query)
+            assert answer.status_code == 200, answer.text
+
+    @pytest.mark.parametrize("words", ["-", '"', '""', "or", "!", "_", "- - -", "-" * 33, "😀", "or or"])
+    async def test_a_search_without_a_word_finds_nothing(
+        self, client: httpx.AsyncClient, ada: dict[str, str], words: str
+    ) -> None:
         await write(client, ada)
-        assert (await client.get("/articles", params={"q": words})).status_code == 200
+        assert await ids(client, str(httpx.QueryParams(q=words))) == []
+
+    async def test_what_is_no_minus_leaves_a_word_out_of_nothing(
+        self, client: httpx.AsyncClient, ada: dict[str, str]
+    ) -> None:
+        force = await write(client, ada, title="Git", content="It is pushed by force.")
+        await write(client, ada, title="Git", content="It is pushed.")
+        for words in (
+            "git --force",
+            "git - force",
+            f"{'-' * 33}force",
+            "-git or force",
+            "force or",
+        ):
+            assert await ids(client, str(httpx.QueryParams(q=words))) == [force], words
 
     async def test_no_text_is_too_much_to_be_found(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:
         """An index has its limits; saving has not."""

@@ -5,15 +5,23 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+from hypothesis import given, settings
 from sqlalchemy import URL
 
 from blog.container import Container
-from blog.domain.articles import Content, Title
+from blog.domain.articles import TEXT, Content, Title
 from blog.domain.tags import Tags
 from blog.domain.users import Email, NewPassword, Username
+from tests.builders import ASKING
+from tests.contracts.asking import ada
+from tests.contracts.stored import articles, write
 from tests.integration.service import blog as run_blog
+
+__all__ = ["ada"]
 
 Blog = Callable[..., Awaitable[tuple[int, str, str]]]
 
@@ -98,6 +106,29 @@ async def test_words_are_found(blog: Blog) -> None:
     assert [article["title"] for article in json.loads(out)] == ["On looms — Wörter"]
 
 
+@settings(ASKING, max_examples=15)
+@given(article=articles)
+async def test_any_article_that_is_taken_can_be_shown(
+    client: httpx.AsyncClient,
+    ada: dict[str, str],
+    type_in: Callable[..., Awaitable[int]],
+    capsys: pytest.CaptureFixture[str],
+    article: dict[str, Any],
+) -> None:
+    written = await write(client, ada, article)
+    capsys.readouterr()
+    for which in (str(written["id"]), written["slug"]):
+        assert await type_in("article", "show", which) == 0
+        assert capsys.readouterr().out.startswith(written["title"])
+        assert await type_in("article", "show", which, "--json") == 0
+        shown = json.loads(capsys.readouterr().out)
+        assert [shown[name] for name in TEXT] == [written[name] for name in TEXT]
+    assert await type_in("article", "list", "--json", "--limit=1") == 0
+    assert [one["id"] for one in json.loads(capsys.readouterr().out)] == [written["id"]]
+    assert await type_in("article", "list", "--limit=1") == 0
+    assert written["title"] in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("author")
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
@@ -107,7 +138,12 @@ async def test_words_are_found(blog: Blog) -> None:
         (("show", "A B"), 2, "'A B' will not do"),
         (("list", "--as", "stranger"), 1, "blog: User not found."),
         (("list", "--limit", "101"), 2, "'101' is not a whole number from 1 to 100"),
-        (("search", "x" * 201), 1, "blog: Must be at most 200 characters long."),
+        (("search", "x" * 201), 1, "blog: Cannot search for these words. Must be at most 200 characters long."),
+        (
+            ("search", "a\tb", "c\x1b"),
+            1,
+            "these words. Must not contain control characters: remove U+0009 in line 1,",
+        ),
     ],
 )
 async def test_a_failure_is_a_sentence(blog: Blog, arguments: tuple[str, ...], code: int, sentence: str) -> None:

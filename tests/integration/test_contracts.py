@@ -26,6 +26,7 @@ from tests.contracts.publication import PublicationContract
 from tests.contracts.revisions import RevisionsContract
 from tests.contracts.search import SearchContract
 from tests.contracts.slugs import SlugsContract
+from tests.contracts.stored import StoredContract
 from tests.contracts.tags import TagsContract
 from tests.contracts.users import UsersContract
 from tests.contracts.working_copies import WorkingCopiesContract
@@ -123,3 +124,6 @@ class TestSearchInPostgres(SearchContract): ...
 
 
 class TestBudgetsInPostgres(BudgetsContract): ...
+
+
+class TestStoredInPostgres(StoredContract): ...

@@ -117,7 +117,7 @@ async def test_words_are_found_by_an_index(many: Database) -> None:
             limit=21,
         )
         # A title is a number, and every other word is in each of them.
-        plan = await explain(many, statement, words="4711", language=None)
+        plan = await explain(many, statement, words="4711", spelled="4711", language=None)
         assert ("ix_articles_title" if similar else "ix_articles_search") in indexes(plan)
         assert not [node for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
 

@@ -3,16 +3,21 @@
 import os
 import time
 import tomllib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from blog.adapters.database.queries import several
 from blog.application.queries import ArticleFilter, Order, Sort
-from blog.container import Container, utc_now
+from blog.container import Container, in_memory, utc_now
 from blog.domain.articles import Content, Language, Title
 from blog.domain.searches import SearchWords
 from blog.domain.users import Email, NewPassword, Username
+from tests.builders import ASKING, Clock, searches
+from tests.support import quick
 
 POSTS = os.environ.get("BLOG_POSTS")
 
@@ -186,3 +191,49 @@ async def test_a_tag_that_is_cut_in_two_is_no_text(container: Container, author:
         assert article.highlight is not None
         assert "<mark>plover</mark>" in article.highlight
         assert "href" not in article.highlight
+
+
+# Words that are like no title in spelling, and operators.
+WORDS = ("plover", "heron", "egret", "PLOVER")
+OPERATORS = ('"', '-"', '--"', "or", "-", "!", "&", "--", "--heron", *(f"-{word}" for word in WORDS))
+TEXTS = ("plover", "heron", "egret", "plover heron", "heron plover", "heron, egret", "plover heron egret", "none")
+
+
+@pytest.fixture
+async def both(container: Container, author: int, clock: Clock) -> AsyncIterator[list[Container]]:
+    """The same articles in PostgreSQL and in memory."""
+    memory = quick(in_memory, clock)
+    account = await memory.accounts().register(
+        email=Email("a@x.org"), username=Username("ada"), password=NewPassword("correct horse")
+    )
+    for text in TEXTS:
+        # PostgreSQL reads each text twice, as it stands and by its language, with the words of neither side between.
+        await write(container, author, "Zzyzx", f"Quux {text} quux", "tlh")
+        await write(memory, account.id, "Zzyzx", f"Quux {text} quux", "tlh")
+    yield [container, memory]
+    memory.hasher().close()
+    memory.markdown().close()
+
+
+@settings(ASKING, max_examples=200)
+@given(parts=st.lists(st.sampled_from((*WORDS, *OPERATORS)), min_size=1, max_size=20))
+@example(parts=["plover", "or", "heron", "-egret"])
+@example(parts=['"heron', "plover"])
+@example(parts=["-"] * 33 + ["plover"])
+async def test_both_stores_find_the_same(both: list[Container], parts: list[str]) -> None:
+    # In a language of which PostgreSQL knows neither stems nor stop words.
+    wanted = ArticleFilter(words=SearchWords(" ".join(parts)[:200]), language=Language("tlh"))
+    pages = [await one.article_queries().page(viewer=None, limit=20, filter=wanted, order=Order()) for one in both]
+    postgres, memory = ([article.content for article in page.articles] for page in pages)
+    assert postgres == memory
+
+
+@settings(ASKING, max_examples=25)
+@given(words=searches.map(str.split))
+@example(words=["-" * 33])
+@example(words=["plover", "-", "--", '"'])
+async def test_any_text_can_be_searched_for_on_the_command_line(
+    container: Container, author: int, type_in: Callable[..., Awaitable[int]], words: list[str]
+) -> None:
+    await write(container, author, "Plover")
+    assert await type_in("article", "search", "--limit=1", "--", *words) == 0

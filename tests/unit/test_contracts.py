@@ -22,6 +22,7 @@ from tests.contracts.publication import PublicationContract
 from tests.contracts.revisions import RevisionsContract
 from tests.contracts.search import SearchContract
 from tests.contracts.slugs import SlugsContract
+from tests.contracts.stored import StoredContract
 from tests.contracts.tags import TagsContract
 from tests.contracts.users import UsersContract
 from tests.contracts.working_copies import WorkingCopiesContract
@@ -112,3 +113,6 @@ class TestSearchInMemory(SearchContract): ...
 
 @pytest.mark.http
 class TestBudgetsInMemory(BudgetsContract): ...
+
+
+class TestStoredInMemory(StoredContract): ...

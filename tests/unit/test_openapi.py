@@ -15,11 +15,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from blog.domain.articles import AltText, Note, Summary, Title, WebAddress
+from blog.domain.articles import AltText, Note, Summary, Title
 from blog.domain.errors import Invalid
 from blog.domain.slugs import RESERVED, Slug
 from blog.domain.tags import Tag
 from blog.domain.users import Email, NewPassword, Password, Username
+from blog.domain.web_addresses import WebAddress
 from blog.entrypoints.http import openapi
 from blog.entrypoints.http.app import ROUTES
 from blog.entrypoints.http.articles import LongContent

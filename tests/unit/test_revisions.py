@@ -10,10 +10,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from blog.domain.articles import AltText, Content, Manuscript, Note, Summary, Title, WebAddress
+from blog.domain.articles import AltText, Content, Manuscript, Note, Summary, Title
 from blog.domain.revisions import MOST_COMPARISONS, PUBLICATION, Revision, compare
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
+from blog.domain.web_addresses import WebAddress
 from tests.builders import NOON, a_manuscript, a_revision, an_article, titles
 
 CHANGED: dict[str, Any] = {

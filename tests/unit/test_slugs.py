@@ -38,7 +38,7 @@ def test_a_slug_may_be_as_short_and_as_long_as_said(text: str) -> None:
         ("a/b", "Must be lower-case letters a-z and digits, with single hyphens between words."),
         ("é", "Must be lower-case letters a-z and digits, with single hyphens between words."),
         ("٣", "Must be lower-case letters a-z and digits, with single hyphens between words."),
-        ("a\n", "Must not contain control characters; U+000A is one."),
+        ("a\n", "Must not contain control characters: remove U+000A in line 1, column 2."),
         ("42", "Must not be a number: numbers are ids."),
         ("feed", "Must not be 'feed', which addresses use otherwise."),
     ],

@@ -27,7 +27,6 @@ from blog.domain.articles import (
     Summary,
     Title,
     TooHardToRender,
-    WebAddress,
 )
 from blog.domain.errors import BlogError, Unavailable
 from blog.domain.previews import Previewed, PreviewNotFound, TooManyPreviews
@@ -49,6 +48,7 @@ from blog.domain.users import (
     UserNotFound,
     WrongPassword,
 )
+from blog.domain.web_addresses import WebAddress
 from blog.domain.working_copies import WorkingCopyNotFound
 from tests.builders import NOON, Clock, a_request
 

@@ -12,6 +12,7 @@ from blog.domain.errors import BlogError, Forbidden, Invalid, NotFound, Stale
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
 from blog.domain.text import Line, check_not_blank, check_text
+from blog.domain.web_addresses import WebAddress
 
 WORDS_A_MINUTE = 220
 """How fast an article is read: between what M. Brysbaert (2019) found for fiction, 260, and for what is looked up."""
@@ -79,24 +80,6 @@ class Language(str):
         check_text(text, at_least=cls.MIN, at_most=cls.MAX)
         if not re.fullmatch(cls.PATTERN, text):
             raise Invalid("Must be a language tag, such as en or pt-BR.")
-        return super().__new__(cls, text)
-
-
-class WebAddress(str):
-    """An absolute http or https address (RFC 3986), of at most 2,000 ASCII characters. Raises `Invalid`."""
-
-    __slots__ = ()
-    MIN: ClassVar[int] = 1
-    MAX: ClassVar[int] = 2000
-    PATTERN: ClassVar[str] = (
-        r"^https?://([!$-.0-9;=A-Z_a-z~]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#][!#-;=?-Z_a-z~%\[\]]*)?$"
-    )
-    """A host without a name and password before it, a port, and the rest."""
-
-    def __new__(cls, text: str) -> Self:
-        check_text(text, at_least=cls.MIN, at_most=cls.MAX)
-        if not re.fullmatch(cls.PATTERN, text):
-            raise Invalid("Must be an address such as https://example.org/picture.png.")
         return super().__new__(cls, text)
 
 

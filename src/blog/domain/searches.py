@@ -6,20 +6,30 @@ from typing import ClassVar, Self
 
 from blog.domain.text import check_not_blank, check_text, fold
 
+WORD = re.compile(r"[^\W_]+")
+"""A word of a folded text: letters and digits of any script."""
+
+_PART = re.compile(r'(-*)(?:"([^"]*)"?|([^\s"]+))')
+"""Hyphens, and then a phrase in quotes or a word. A single hyphen is a minus."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """Words and phrases of which all have to be there, and others of which none may."""
+    """Phrases of which all have to be there, and others of which none may: at least one of either.
 
-    present: tuple[tuple[str, ...], ...]
-    absent: tuple[tuple[str, ...], ...]
+    Each is of a word or more, next to each other. It is spelled as it was written, and has no quote in it.
+    """
+
+    present: tuple[str, ...]
+    absent: tuple[str, ...]
 
 
 class SearchWords(str):
     """What to look for, as people write it for search engines, of at most 200 characters. Raises `Invalid`.
 
     All words have to be there; in quotes, next to each other; those after a minus may not; `or` stands between
-    alternatives.
+    alternatives. A minus is one hyphen directly before a word or a quote. Every other sign only parts words, so that
+    any text can be searched for. A text without a word finds nothing.
     """
 
     __slots__ = ()
@@ -33,24 +43,33 @@ class SearchWords(str):
 
     @property
     def alternatives(self) -> list[Alternative]:
-        """What it says, with words folded as `words_of` folds them."""
-        found: list[Alternative] = []
-        present: list[tuple[str, ...]] = []
-        absent: list[tuple[str, ...]] = []
-        for minus, phrase, word in re.findall(r'(-?)(?:"([^"]*)"?|([^\s"]+))', self):
-            if word.lower() == "or" and not minus:
-                found.append(Alternative(tuple(present), tuple(absent)))
-                present, absent = [], []
-            elif words := tuple(words_of(phrase or word)):
-                (absent if minus else present).append(words)
-        return [*found, Alternative(tuple(present), tuple(absent))]
+        """What it says: an article is found that fits one of these."""
+        found: list[tuple[list[str], list[str]]] = [([], [])]
+        for hyphens, quoted, word in _PART.findall(self):
+            if word.lower() == "or" and not hyphens:
+                found.append(([], []))
+            elif words_of(phrase := quoted or word):
+                found[-1][hyphens == "-"].append(phrase)
+        return [Alternative(tuple(present), tuple(absent)) for present, absent in found if present or absent]
+
+    @property
+    def normalized(self) -> str:
+        """The same search in its plainest spelling; empty where there is no word in it.
+
+        Each phrase is in quotes, with one minus before it or none, and each `or` is between two alternatives. So all
+        programs that know the syntax read it alike.
+        """
+        return " or ".join(
+            " ".join([*(f'"{phrase}"' for phrase in one.present), *(f'-"{phrase}"' for phrase in one.absent)])
+            for one in self.alternatives
+        )
 
     @property
     def wanted(self) -> frozenset[str]:
         """The words that make an article one that was looked for."""
-        return frozenset(word for one in self.alternatives for phrase in one.present for word in phrase)
+        return frozenset(word for one in self.alternatives for phrase in one.present for word in words_of(phrase))
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text, as they are compared."""
-    return re.findall(r"\w+", fold(text))
+    return WORD.findall(fold(text))

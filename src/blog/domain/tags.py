@@ -9,7 +9,7 @@ from blog.domain.text import check_not_blank, check_text, fold
 
 
 class Tag(str):
-    """A word or a few, of at most 50 characters, without a comma.
+    """A word or a few, of at most 50 characters, without a comma, and neither `.` nor `..`.
 
     Kept as it is spelled, in Unicode's form NFC and without space around it. Raises `Invalid`.
     """
@@ -26,6 +26,8 @@ class Tag(str):
             raise Invalid("Must not contain a comma, which separates tags.")
         spelled = unicodedata.normalize("NFC", text.strip())
         check_text(spelled, at_least=cls.MIN, at_most=cls.MAX)
+        if spelled in (".", ".."):
+            raise Invalid("Must not be '.' or '..': in an address, these name a folder (RFC 3986, section 3.3).")
         # Some characters unfold into many; the key has a bound, because it is what an index holds.
         check_text(fold(spelled), at_least=1, at_most=4 * cls.MAX)
         return super().__new__(cls, spelled)

@@ -15,14 +15,17 @@ _CONTROL_BUT_LAYOUT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\u
 def check_text(text: str, *, at_least: int, at_most: int, layout: bool = False) -> None:
     """Refuse a text of the wrong length (in Unicode code points) or with control characters in it.
 
-    With `layout`, line breaks and tabs are allowed. Raises `Invalid`.
+    With `layout`, line breaks and tabs are allowed. Raises `Invalid`, which names the first such character with its
+    line and its column: both count from 1, columns in code points.
     """
     if len(text) < at_least:
         raise Invalid("Must not be empty." if at_least == 1 else f"Must be at least {at_least} characters long.")
     if len(text) > at_most:
         raise Invalid(f"Must be at most {at_most} characters long.")
     if found := (_CONTROL_BUT_LAYOUT if layout else _CONTROL).search(text):
-        raise Invalid(f"Must not contain control characters; U+{ord(found[0]):04X} is one.")
+        lines = re.split("\r\n|\r|\n", text[: found.start()])
+        place = f"line {len(lines)}, column {len(lines[-1]) + 1}"
+        raise Invalid(f"Must not contain control characters: remove U+{ord(found[0]):04X} in {place}.")
 
 
 def fold(text: str) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from blog.application.queries import ArticleFilter, ArticlePage, ArticleView, Include, Order, Sort
 from blog.container import Container, current_database
 from blog.domain.articles import ArticleMoved
+from blog.domain.errors import Invalid
 from blog.domain.searches import SearchWords
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tag, Tags
@@ -33,7 +34,11 @@ def list_articles(
 
 def search_articles(*, words: list[str], limit: int, skip: int, reader: Username | None, json: bool) -> None:
     """List the articles in which the words are, those first that they matter to most."""
-    wanted, order = ArticleFilter(words=SearchWords(" ".join(words))), Order(by=Sort.RELEVANCE)
+    try:
+        wanted = ArticleFilter(words=SearchWords(" ".join(words)))
+    except Invalid as error:
+        raise Invalid(f"Cannot search for these words. {error}") from None
+    order = Order(by=Sort.RELEVANCE)
     _print_page(_read(reader, lambda c, viewer: _page(c, viewer, wanted, order, limit, skip)), json=json)
 
 

@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from blog.application.queries import ArticleFilter, Include
-from blog.domain.articles import AltText, ArticleNotFound, Content, Summary, Title, WebAddress
+from blog.domain.articles import AltText, ArticleNotFound, Content, Language, Summary, Title
 from blog.domain.errors import BlogError
 from blog.domain.slugs import Slug
-from blog.domain.tags import Tags
+from blog.domain.tags import Tag, Tags
+from blog.domain.web_addresses import WebAddress
 from blog.testing.builders import NOON, a_manuscript, a_rendition
 from blog.testing.keeping import (
     SOMEBODY_ELSE,
@@ -82,6 +83,22 @@ class StoredArticles:
             await tx.articles.save(changed, revision_of(changed))
         assert await get_article(storage, changed) == changed
         assert await storage.articles.get(changed.id, viewer=None) == view_of(storage, changed)
+
+    async def test_what_was_stored_under_an_older_rule_is_kept_whole(self, storage: Storage) -> None:
+        """A rule that has become stricter holds for what is written from then on."""
+        article = await keep_article(
+            storage,
+            await keep_user(storage),
+            title=str.__new__(Title, "On\x07engines"),
+            tags=tuple.__new__(Tags, [str.__new__(Tag, "..")]),
+            cover_image_url=str.__new__(WebAddress, "https://[1]/engine.png"),
+            canonical_url=str.__new__(WebAddress, "example.com"),
+            language=str.__new__(Language, "English!"),
+        )
+        assert await get_article(storage, article) == article
+        assert await storage.articles.get(article.id, viewer=None) == view_of(storage, article)
+        async with storage.transaction() as tx:
+            assert (await tx.articles.revision(article.id, article.version)).manuscript == article.manuscript
 
     async def test_a_removed_article_is_gone(self, storage: Storage) -> None:
         user = await keep_user(storage)

@@ -15,7 +15,6 @@ from blog.domain.articles import (
     Rendition,
     Summary,
     Title,
-    WebAddress,
     divide,
 )
 from blog.domain.previews import Preview, Previewed
@@ -23,6 +22,7 @@ from blog.domain.revisions import Change, Revision
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
 from blog.domain.users import Email, User, Username
+from blog.domain.web_addresses import WebAddress
 from blog.domain.working_copies import WorkingCopy
 
 NOON = datetime(2026, 3, 4, 12, 0, 0, 123456, tzinfo=UTC)

@@ -18,6 +18,11 @@ class StoredUsers:
             assert await tx.users.get(user.id) == user
             assert await tx.users.named(Username("aDA.l")) == user
 
+    async def test_a_user_of_an_older_rule_is_kept_whole(self, storage: Storage) -> None:
+        user = await keep_user(storage, email=str.__new__(Email, "Ada"), username=str.__new__(Username, "ada l."))
+        async with storage.transaction() as tx:
+            assert await tx.users.get(user.id) == user
+
     async def test_views_of_a_user_tell_everybody_what_they_may_know(self, storage: Storage) -> None:
         user = await keep_user(storage)
         assert await storage.users.account(user.id) == AccountView.of(user)

@@ -28,6 +28,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from blog.adapters.database.engine import Row, first
 from blog.adapters.database.tables import SLUG, VISIBLE, articles, came_out, revisions, slugs
+from blog.adapters.database.unchecked import unchecked, unchecked_or_none, unchecked_tags
 from blog.application.queries import columns
 from blog.domain.articles import (
     SOON,
@@ -41,13 +42,12 @@ from blog.domain.articles import (
     Rendition,
     Summary,
     Title,
-    WebAddress,
 )
 from blog.domain.errors import Unavailable
 from blog.domain.revisions import Change, Revision, RevisionNotFound
 from blog.domain.slugs import Slug
-from blog.domain.tags import Tags
 from blog.domain.users import InvalidToken
+from blog.domain.web_addresses import WebAddress
 
 TRIES = 10
 """How many slugs with a number at random are tried, after those with a small one."""
@@ -140,7 +140,7 @@ class DatabaseArticles:
         if not article.came_out(at):
             return article
         given = {"id": article.id, "at": at}
-        slug = Slug((await self._execute(ITS_SLUG, given))[0][0])
+        slug = unchecked(Slug, (await self._execute(ITS_SLUG, given))[0][0])
         if not await self._take(TAKE_BY_ITSELF, slug, {"id": article.id}):
             slug = await self.reserve(article, at=at)
         await self._execute(SETTLE, {"article_id": article.id, "its": slug})
@@ -201,8 +201,8 @@ def article_of(row: Row | None) -> Article:
         author_id=row.author_id,
         manuscript=manuscript_of(row),
         rendition=rendition_of(row),
-        slug=Slug(row.slug),
-        address=None if row.address is None else Slug(row.address),
+        slug=unchecked(Slug, row.slug),
+        address=unchecked_or_none(Slug, row.address),
         featured=row.featured,
         publish_at=row.publish_at,
         unpublish_at=row.unpublish_at,
@@ -212,7 +212,7 @@ def article_of(row: Row | None) -> Article:
         text_version=row.text_version,
         created_at=row.created_at,
         updated_at=row.updated_at,
-        language=None if row.language is None else Language(row.language),
+        language=unchecked_or_none(Language, row.language),
     )
 
 
@@ -222,13 +222,13 @@ def manuscript_row(manuscript: Manuscript) -> dict[str, Any]:
 
 def manuscript_of(row: Row) -> Manuscript:
     return Manuscript(
-        title=Title(row.title),
-        content=Content(row.content),
-        summary=None if row.summary is None else Summary(row.summary),
-        tags=Tags(row.tags),
-        cover_image_url=None if row.cover_image_url is None else WebAddress(row.cover_image_url),
-        cover_image_alt=None if row.cover_image_alt is None else AltText(row.cover_image_alt),
-        canonical_url=None if row.canonical_url is None else WebAddress(row.canonical_url),
+        title=unchecked(Title, row.title),
+        content=unchecked(Content, row.content),
+        summary=unchecked_or_none(Summary, row.summary),
+        tags=unchecked_tags(row.tags),
+        cover_image_url=unchecked_or_none(WebAddress, row.cover_image_url),
+        cover_image_alt=unchecked_or_none(AltText, row.cover_image_alt),
+        canonical_url=unchecked_or_none(WebAddress, row.canonical_url),
     )
 
 
@@ -247,4 +247,4 @@ def revision_row(revision: Revision) -> dict[str, Any]:
 
 def change_of(row: Row) -> dict[str, Any]:
     change = {this.name: getattr(row, this.name) for this in fields(Change)}
-    return change | {"changed": tuple(row.changed), "note": None if row.note is None else Note(row.note)}
+    return change | {"changed": tuple(row.changed), "note": unchecked_or_none(Note, row.note)}

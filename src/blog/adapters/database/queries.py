@@ -40,6 +40,7 @@ from blog.adapters.database.tables import (
     working_copies,
 )
 from blog.adapters.database.together import Together
+from blog.adapters.database.unchecked import unchecked
 from blog.application.ports import Clock
 from blog.application.queries import (
     ANY,
@@ -280,7 +281,7 @@ class DatabaseArticleQueries:
                 return view
             if row.owned:
                 if view.published:
-                    raise ArticleMoved(Slug(view.slug))
+                    raise ArticleMoved(unchecked(Slug, view.slug))
                 return view
         raise ArticleNotFound
 
@@ -305,6 +306,8 @@ class DatabaseArticleQueries:
             given["author"] = filter.author.key
         if filter.tags:
             given["tags"] = [tag.key for tag in filter.tags]
+        if filter.words:
+            given |= {"words": filter.words.normalized, "spelled": filter.words}
         if place:
             given |= {"moment": place.moment, "id": place.id}
         highlights = highlights and filter.words is not None

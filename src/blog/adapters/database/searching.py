@@ -27,7 +27,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from blog.adapters.database.tables import SECTION, articles
 from blog.application.queries import RANKED
 
-# Words as they stand, or as the language makes of them.
+# Words as they stand, or as the language makes of them. They are `SearchWords.normalized`: of what else people write,
+# PostgreSQL refuses some with an error, such as 33 hyphens.
 _STEMS = func.blog_configuration(bindparam("language", type_=Text))
 QUERY = func.websearch_to_tsquery(literal_column("'simple'::regconfig"), bindparam("words")).op("||")(
     func.websearch_to_tsquery(_STEMS, bindparam("words"))
@@ -41,8 +42,8 @@ SPARSE: dict[str, Callable[[Any], ColumnElement[bool]]] = {
 """Whether an article is one that is wanted, of its columns, by the names of the fields of `ArticleFilter`."""
 
 # The title that is nearest in spelling, where no word is found.
-SIMILAR = bindparam("words", type_=Text).op("<%", is_comparison=True)(articles.c.title)
-NEARNESS = func.word_similarity(bindparam("words"), articles.c.title)
+SIMILAR = bindparam("spelled", type_=Text).op("<%", is_comparison=True)(articles.c.title)
+NEARNESS = func.word_similarity(bindparam("spelled"), articles.c.title)
 
 HIGHLIGHTED = 2_000_000
 """Characters of HTML that are read for the highlights of a page, which takes three quarters of a second.

@@ -30,9 +30,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
-from blog.domain.articles import AltText, Language, Note, Rendition, Summary, Title, WebAddress
+from blog.domain.articles import AltText, Language, Note, Rendition, Summary, Title
 from blog.domain.slugs import Slug
 from blog.domain.users import Email, Username
+from blog.domain.web_addresses import WebAddress
 
 metadata = MetaData(
     naming_convention={

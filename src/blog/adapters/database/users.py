@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from blog.adapters.database.engine import Row, first
 from blog.adapters.database.tables import SLUG, articles, came_out, slugs, users
+from blog.adapters.database.unchecked import unchecked
 from blog.domain.users import Email, EmailTaken, User, Username, UsernameTaken, UserNotFound
 
 NEXT_ID = select(DatabaseSequence("users_id_seq").next_value())
@@ -94,8 +95,8 @@ def user_of(row: Row | None) -> User:
         raise UserNotFound
     return User(
         id=row.id,
-        email=Email(row.email),
-        username=Username(row.username),
+        email=unchecked(Email, row.email),
+        username=unchecked(Username, row.username),
         password_hash=row.password_hash,
         created_at=row.created_at,
         updated_at=row.updated_at,

@@ -3,7 +3,6 @@
 Plain functions over articles that the viewer may read, good for any adapter that has few enough of them.
 """
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -23,7 +22,7 @@ from blog.application.queries import (
     Sort,
 )
 from blog.domain.articles import Article
-from blog.domain.searches import Alternative, SearchWords, words_of
+from blog.domain.searches import WORD, Alternative, SearchWords, words_of
 from blog.domain.users import User
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -139,9 +138,10 @@ def holds(alternative: Alternative, article: Article) -> bool:
     """Whether the article has all that is to be there, and none of the rest."""
     words = [words_of(text) for text in text_of(article)]
 
-    def has(phrase: tuple[str, ...]) -> bool:
-        size = len(phrase)
-        return any(tuple(some[at : at + size]) == phrase for some in words for at in range(len(some) - size + 1))
+    def has(phrase: str) -> bool:
+        wanted = words_of(phrase)
+        size = len(wanted)
+        return any(some[at : at + size] == wanted for some in words for at in range(len(some) - size + 1))
 
     return all(map(has, alternative.present)) and not any(map(has, alternative.absent))
 
@@ -157,8 +157,7 @@ def relevance(words: SearchWords, article: Article) -> int:
 def highlight(words: SearchWords, article: Article) -> str:
     """The beginning of the text, with what was searched for marked."""
     shown = escape(" ".join(article.manuscript.content.split()[:50]), quote=False)
-    return re.sub(
-        r"\w+",
+    return WORD.sub(
         lambda found: f"<mark>{found[0]}</mark>" if words.wanted.issuperset(words_of(found[0])) else found[0],
         shown,
     )

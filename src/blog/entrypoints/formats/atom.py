@@ -1,7 +1,18 @@
 """The Atom Syndication Format (RFC 4287), in pages (RFC 5005)."""
 
 from blog.application.queries import ArticleView
-from blog.entrypoints.formats.feeds import Feed, Site, author, changed, html, image_type, moment, out_since
+from blog.entrypoints.formats.feeds import (
+    Feed,
+    Site,
+    author,
+    canonical,
+    changed,
+    cover_image,
+    html,
+    image_type,
+    moment,
+    out_since,
+)
 from blog.entrypoints.formats.xml import Element, add, document, root
 
 MEDIA_TYPE = "application/atom+xml"
@@ -28,8 +39,8 @@ def _entry(top: Element, site: Site, article: ArticleView) -> None:
     add(entry, "id", site.id_of(article))
     add(entry, "title", article.title)
     add(entry, "link", rel="alternate", href=site.article(article.slug))
-    if article.canonical_url:
-        add(entry, "link", rel="canonical", href=article.canonical_url)
+    if address := canonical(article):
+        add(entry, "link", rel="canonical", href=address)
     add(entry, "published", moment(out_since(article)))
     add(entry, "updated", moment(changed(article)))
     writer = add(entry, "author")
@@ -45,8 +56,7 @@ def _entry(top: Element, site: Site, article: ArticleView) -> None:
 
 def picture(parent: Element, article: ArticleView) -> None:
     """The cover of an article (Media RSS 1.5.1): an enclosure of RSS would have to know how long it is."""
-    if article.cover_image_url:
-        address = article.cover_image_url
+    if address := cover_image(article):
         content = add(parent, "media:content", url=address, medium="image", type=image_type(address))
         if article.cover_image_alt:
             add(content, "media:description", article.cover_image_alt, type="plain")

@@ -1,5 +1,6 @@
 """What a feed says, in whatever format."""
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,10 @@ from html import escape, unescape
 from urllib.parse import quote, urljoin, urlsplit
 
 from blog.application.queries import ArticleView
+from blog.domain.errors import Invalid
+from blog.domain.web_addresses import WebAddress
+
+log = logging.getLogger(__name__)
 
 # A server may tell otherwise; these endings are never used for anything else.
 IMAGES = {
@@ -135,6 +140,26 @@ def moment(when: datetime) -> str:
     return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def image_type(address: str) -> str | None:
+def cover_image(article: ArticleView) -> WebAddress | None:
+    """The address of the cover image, which a reader of feeds can parse."""
+    return _checked(article, "cover_image_url")
+
+
+def canonical(article: ArticleView) -> WebAddress | None:
+    """The address where the article was first, which a reader of feeds can parse."""
+    return _checked(article, "canonical_url")
+
+
+def _checked(article: ArticleView, field: str) -> WebAddress | None:
+    """The address in this field; None, and a line in the log, for one that was stored before it had to be valid."""
+    address = getattr(article, field)
+    try:
+        return None if address is None else WebAddress(address)
+    except Invalid:
+        log.warning("A feed leaves out %s of article %d: %.200r is no web address.", field, article.id, address)
+        return None
+
+
+def image_type(address: WebAddress) -> str | None:
     """The media type of a picture, as far as its address tells."""
-    return IMAGES.get(urlsplit(address).path.rpartition(".")[2].lower())
+    return IMAGES.get(address.path.rpartition(".")[2].lower())

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from blog.application.queries import ArticleView
-from blog.entrypoints.formats.feeds import Feed, Site, author, changed, html, moment, out_since
+from blog.entrypoints.formats.feeds import Feed, Site, author, changed, cover_image, html, moment, out_since
 
 MEDIA_TYPE = "application/feed+json"
 VERSION = "https://jsonfeed.org/version/1.1"
@@ -25,6 +25,7 @@ def write(feed: Feed) -> bytes:
 
 
 def _item(site: Site, article: ArticleView) -> dict[str, Any]:
+    image = cover_image(article)
     return _said(
         {
             "id": site.id_of(article),
@@ -34,7 +35,7 @@ def _item(site: Site, article: ArticleView) -> dict[str, Any]:
             "content_html": html(site, article),
             # An item has a content of one kind or the other.
             "content_text": article.summary if article.content_html is None else None,
-            "image": article.cover_image_url,
+            "image": None if image is None else str(image),
             "date_published": moment(out_since(article)),
             "date_modified": moment(changed(article)),
             "authors": [{"name": author(article), "url": site.author(author(article))}],

@@ -26,12 +26,12 @@ from blog.domain.articles import (
     NotTheAuthor,
     Summary,
     Title,
-    WebAddress,
     check_publication,
 )
 from blog.domain.errors import Invalid
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
+from blog.domain.web_addresses import WebAddress
 from blog.entrypoints.formats import atom
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.contract import JSON, Body, Contract, Path

@@ -18,7 +18,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from blog import __version__
 from blog.application.remembering import StillRunning
-from blog.domain.articles import Content, EditedMeanwhile, Language, WebAddress
+from blog.domain.articles import Content, EditedMeanwhile, Language
 from blog.domain.errors import BlogError, Unavailable
 from blog.domain.searches import SearchWords
 from blog.domain.slugs import RESERVED, Slug
@@ -26,6 +26,7 @@ from blog.domain.tags import Tag, Tags
 from blog.domain.text import INVISIBLE
 from blog.domain.text import Line as TextLine
 from blog.domain.users import Email, InvalidToken, NewPassword, Password, Username
+from blog.domain.web_addresses import WebAddress
 from blog.entrypoints.http.admission import (
     BODY_SECONDS,
     ENTITY_TAG,
@@ -78,7 +79,7 @@ MOMENTS = r"^(19|2[0-9])[0-9]{2}-"
 
 PATTERNS = {
     TextLine: rf"^[^{_CONTROL}]*[^{_CONTROL}{_BLANK}][^{_CONTROL}]*$",
-    Tag: rf"^[^{_CONTROL},]*[^{_CONTROL}{_BLANK},][^{_CONTROL},]*$",
+    Tag: rf"^(?![{_BLANK}]*\.{{1,2}}[{_BLANK}]*$)[^{_CONTROL},]*[^{_CONTROL}{_BLANK},][^{_CONTROL},]*$",
     Slug: rf"^(?![0-9]+$)(?!({'|'.join(sorted(RESERVED))})$){Slug.PATTERN[1:]}",
     WebAddress: WebAddress.PATTERN,
     Language: Language.PATTERN,

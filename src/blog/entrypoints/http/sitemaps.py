@@ -7,7 +7,6 @@ import msgspec
 from litestar import get
 
 from blog.application.queries import ArticleQueries
-from blog.domain.articles import ArticleNotFound
 from blog.entrypoints.formats import sitemaps
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.contract import Contract, Query
@@ -31,7 +30,7 @@ class SitemapPage(Query):
 @get(
     "/sitemap.xml",
     tags=["feeds"],
-    contract=Contract(query=SitemapPage, media_types=(sitemaps.MEDIA_TYPE,), problems=(ArticleNotFound,)),
+    contract=Contract(query=SitemapPage, media_types=(sitemaps.MEDIA_TYPE,)),
 )
 async def show_sitemap(
     parameters: SitemapPage,
@@ -41,8 +40,8 @@ async def show_sitemap(
 ) -> Answer:
     """Where all articles are that anybody may read.
 
-    It is an index of parts where there are too many for one. Nothing is found where there is no article: a sitemap
-    holds one at least.
+    It is an index of parts where there are too many for one. Where there is no article, the sitemap or its part is
+    empty.
     """
     async with limits.sitemaps:
         if parameters.part is msgspec.UNSET:
@@ -53,8 +52,6 @@ async def show_sitemap(
         else:
             part = parameters.part
         addresses = await article_queries.addresses(part=part, size=URLS)
-        if not addresses:
-            raise ArticleNotFound
         # A second's work, where there are tens of thousands.
         return _reply(await asyncio.to_thread(sitemaps.write, site, addresses))
 
