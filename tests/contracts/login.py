@@ -258,6 +258,19 @@ class LoginContract:
             assert problem(answer, 401)["detail"] == "Could not validate credentials", authorization
             assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
+    async def test_a_header_that_says_who_asks_has_8_kib(self, client: httpx.AsyncClient, clock: Clock) -> None:
+        user = await register(client)
+        now = int(clock.moment.timestamp())
+        claims = {"sub": str(user["id"]), "iat": now, "exp": now + 900, "jti": "1"}
+        lengths = {}
+        for padding in range(5_980, 6_020):
+            asked = bearer(jwt.encode(claims | {"padding": "x" * padding}, KEY, "HS256"))
+            lengths[len(asked["Authorization"])] = asked
+        at_limit = max(length for length in lengths if length <= 8_192)
+        above = min(length for length in lengths if length > 8_192)
+        assert (await client.get("/users/me", headers=lengths[at_limit])).status_code == 200
+        assert problem(await client.get("/users/me", headers=lengths[above]), 401)
+
     async def test_without_a_token_the_challenge_has_no_error_code(self, client: httpx.AsyncClient) -> None:
         """RFC 6750, section 3.1."""
         answer = await client.get("/users/me")
