@@ -103,7 +103,7 @@ class Blog:
 
     def log_in(self) -> None:
         """Get a token, and send it with every request from now on."""
-        self.client.headers.pop("Authorization", None)  # An expired token is refused everywhere, here too.
+        self.client.headers.pop("Authorization", None)  # What is refused without a token is not tried again.
         form = {"grant_type": "password", "username": self.username, "password": self.password}
         token = self.call("POST", "/auth/login", data=form).json()
         self.client.headers["Authorization"] = f"Bearer {token['access_token']}"

@@ -1,6 +1,8 @@
 """What all tests share."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
@@ -23,6 +25,25 @@ def clock(one_clock: Clock) -> Clock:
     """The time of the blog under test: noon, to begin with."""
     one_clock.moment = NOON
     return one_clock
+
+
+@pytest.fixture
+def elapse(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], Awaitable[None]]:
+    """Let seconds pass for the event loop, and for whatever asks `time.monotonic`, without waiting for them.
+
+    Whatever can run does so before, and whatever is due has run afterwards, as far as it waits for nothing else.
+    """
+    monotonic, ahead = time.monotonic, 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + ahead)
+
+    async def elapse(seconds: float) -> None:
+        nonlocal ahead
+        for passing in (0.0, seconds):
+            ahead += passing
+            for _ in range(200):
+                await asyncio.sleep(0)
+
+    return elapse
 
 
 @pytest.fixture

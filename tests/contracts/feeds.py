@@ -437,12 +437,22 @@ class FeedsContract:
         clock.moment = datetime.fromisoformat("2997-07-06T05:04:03+00:00")
         assert ids((await read(client, address))["entries"]) == []
 
-    @pytest.mark.parametrize("address", [*EVERY_FEED, "/sitemap.xml", "/robots.txt"])
+    @pytest.mark.parametrize("address", ["/sitemap.xml", "/robots.txt"])
     async def test_a_token_that_does_not_hold_is_refused(
         self, client: httpx.AsyncClient, ada: dict[str, str], address: str
     ) -> None:
         await write(client, ada)
         assert problem(await client.get(address, headers={"Authorization": "Bearer plover"}), 401)
+
+    @pytest.mark.parametrize("address", EVERY_FEED)
+    async def test_a_feed_ignores_who_asks(
+        self, client: httpx.AsyncClient, ada: dict[str, str], address: str
+    ) -> None:
+        await write(client, ada)
+        anybody = await client.get(address)
+        for authorization in ("Bearer plover", "Basic Og==", "", "Digest x", ada["Authorization"]):
+            answer = await client.get(address, headers={"Authorization": authorization})
+            assert (answer.status_code, answer.content) == (200, anybody.content)
 
     @pytest.mark.parametrize("kind", KINDS)
     async def test_an_entry_keeps_its_id_whatever_becomes_of_the_article(
@@ -751,7 +761,7 @@ class FeedsContract:
             assert set(operation["responses"]["200"]["content"]) == {
                 kind.partition(";")[0] for kind in MEDIA_TYPES.values()
             }
-            assert set(operation["responses"]) == {*("200", "304", "400", "401", "404", "422", "500", "503")}
+            assert set(operation["responses"]) == {*("200", "304", "400", "404", "422", "500", "503")}
             assert "security" not in operation
         assert set(paths["/sitemap.xml"]["get"]["responses"]["200"]["content"]) == {"application/xml"}
         assert set(paths["/robots.txt"]["get"]["responses"]["200"]["content"]) == {"text/plain"}

@@ -1,5 +1,7 @@
 """What the HTTP contract promises of lists of articles: which, in what order, and what of each."""
 
+import base64
+import json
 from typing import Any
 
 import httpx
@@ -151,6 +153,27 @@ class ListsContract:
         self, client: httpx.AsyncClient, query: str, places: set[str]
     ) -> None:
         assert set(wrong(await client.get(f"/articles?{query}"))) == places
+
+    @pytest.mark.parametrize("direction", ["after", "before"])
+    async def test_a_cursor_that_nobody_gave_names_what_can_be_kept_or_is_refused(
+        self, client: httpx.AsyncClient, ada: dict[str, str], direction: str
+    ) -> None:
+        await write(client, ada)
+
+        async def page(moment: object, number: object) -> httpx.Response:
+            raw = json.dumps(["-created_at", direction, moment, number]).encode()
+            return await client.get(f"/articles?cursor={base64.urlsafe_b64encode(raw).decode().rstrip('=')}")
+
+        year_1, year_10_000 = -62_135_596_800_000_000, 253_402_300_800_000_000
+        kept: list[tuple[Any, Any]] = [(0, 2**63 - 1), (0, 1 - 2**63), (0, 0), (year_1, 1), (year_10_000 - 1, 1)]
+        for moment, number in kept:
+            assert (await page(moment, number)).status_code == 200
+        refused: list[tuple[Any, Any]] = [
+            *((0, number) for number in (2**63, -(2**63), 2**64, 10**30, 0.5, "1", None, True, [1])),
+            *((moment, 1) for moment in (year_1 - 1, year_10_000, 2**63, 10**30, "0", None)),
+        ]
+        for moment, number in refused:
+            assert set(wrong(await page(moment, number))) == {"cursor"}
 
     async def test_a_cursor_is_of_one_order(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:
         for _ in range(3):

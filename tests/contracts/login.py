@@ -1,5 +1,7 @@
 """What the HTTP contract promises of logging in and of tokens, whatever the blog is kept in."""
 
+from typing import Any
+
 import httpx
 import jwt
 import pytest
@@ -7,6 +9,25 @@ import pytest
 from tests.builders import Clock
 from tests.contracts.asking import PASSWORD, bearer, headers, problem, register, token_of, wrong
 from tests.support import KEY
+
+DO_NOT_HOLD = ("Bearer expired", "Bearer", "", "Basic Og==", "basic Y2xpZW50OnNlY3JldA==", "Digest x", "x" * 9_000)
+"""What may stand in Authorization and says nobody's name."""
+
+
+class OAuthError(Exception):
+    def __init__(self, error: str) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def as_authlib_reads(answer: httpx.Response) -> Any:
+    """The token of a reply, as Authlib 1.9 reads it: it looks at a status from 500 on, and at `error`."""
+    if answer.status_code >= 500:
+        answer.raise_for_status()
+    token = answer.json()
+    if "error" in token:
+        raise OAuthError(token["error"])
+    return token
 
 
 class LoginContract:
@@ -32,19 +53,86 @@ class LoginContract:
         answer = await client.post("/auth/login", data={"username": "Ada", "password": PASSWORD} | form)
         assert answer.status_code == 200
 
-    async def test_a_client_may_name_itself_where_tokens_are_and_nowhere_else(
-        self, client: httpx.AsyncClient
-    ) -> None:
-        """RFC 6749, section 2.3.1."""
+    async def test_parameters_that_are_empty_or_unknown_are_ignored(self, client: httpx.AsyncClient) -> None:
+        """RFC 6749, section 3.2."""
+        await register(client)
+        form = {"username": "Ada", "password": PASSWORD, "grant_type": "", "scope": "", "audience": "blog"}
+        answer = await client.post("/auth/login", data=form | {"resource": ["a", "b"], "state": "x" * 9_000})
+        assert answer.status_code == 200
+
+    @pytest.mark.parametrize("typed", [" Ada", "Ada ", "  aDA  ", "\u00a0Ada\u3000"])
+    async def test_spaces_around_a_username_are_ignored(self, client: httpx.AsyncClient, typed: str) -> None:
         await register(client, "Ada")
-        for basic in ("Basic Og==", "basic Y2xpZW50OnNlY3JldA==", "Basic"):
-            headers = {"Authorization": basic}
-            form = {"username": "Ada", "password": PASSWORD}
-            assert (await client.post("/auth/login", data=form, headers=headers)).status_code == 200
-            for path in ("/users/me", "/articles"):
-                assert problem(await client.get(path, headers=headers), 401)
-        answer = await client.post("/auth/login", data=form, headers={"Authorization": "Bearer x"})
-        assert problem(answer, 401)["detail"] == "Could not validate credentials"
+        answer = await client.post("/auth/login", data={"username": typed, "password": PASSWORD})
+        assert answer.status_code == 200
+        answer = await client.post("/auth/login", data={"username": "A da", "password": PASSWORD})
+        assert problem(answer, 401)
+
+    @pytest.mark.parametrize("authorization", DO_NOT_HOLD)
+    async def test_whoever_signs_in_or_registers_may_send_a_token_that_does_not_hold(
+        self, client: httpx.AsyncClient, authorization: str
+    ) -> None:
+        """A client may send the last token with each request, and name itself by HTTP Basic (section 2.3.1)."""
+        headers = {"Authorization": authorization}
+        account = {"email": "ada@example.org", "username": "Ada", "password": PASSWORD}
+        assert (await client.post("/users", json=account, headers=headers)).status_code == 201
+        assert wrong(await client.post("/users", json={}, headers=headers)).keys() == {
+            *("#/email", "#/username", "#/password")
+        }
+        form = {"username": "Ada", "password": PASSWORD}
+        assert (await client.post("/auth/login", data=form, headers=headers)).status_code == 200
+        assert problem(await client.post("/auth/login", data=form | {"password": "x"}, headers=headers), 401)
+        for path in ("/health/live", "/health/ready", "/feed.atom"):
+            assert (await client.get(path, headers=headers)).status_code == 200
+        for path in ("/users/me", "/users/Ada", "/articles", "/tags"):
+            assert problem(await client.get(path, headers=headers), 401)
+
+    @pytest.mark.parametrize("path", ["/auth/login", "/users", "/health/live", "/feed.atom", "/articles"])
+    async def test_two_headers_that_say_who_asks_are_refused(self, client: httpx.AsyncClient, path: str) -> None:
+        twice = [("Authorization", "Bearer a"), ("Authorization", "Basic Og==")]
+        method = "POST" if path in ("/auth/login", "/users") else "GET"
+        answer = await client.request(method, path, headers=twice)
+        assert answer.status_code == 400
+        assert answer.json()["detail"] == "Authorization must be sent once."
+
+    async def test_what_fails_has_a_code_that_oauth_clients_look_for(self, client: httpx.AsyncClient) -> None:
+        """RFC 6749, section 5.2; `refused` looks at it with 429, where logins are limited."""
+
+        async def code(expected: int, content: str, media_type: str = "application/x-www-form-urlencoded") -> str:
+            answer = await client.post("/auth/login", content=content, headers={"Content-Type": media_type})
+            return str(problem(answer, expected)["error"])
+
+        assert await code(401, "username=ada&password=x") == "invalid_grant"
+        for form in ("", "username=ada", "username=ada&username=ada&password=x", "username=%00&password=x"):
+            assert await code(422, form) == "invalid_request"
+        for form in ("grant_type=refresh_token&refresh_token=x", "grant_type=code&username=ada&password=x"):
+            assert await code(422, form) == "unsupported_grant_type"
+        assert await code(400, "username=%FF") == "invalid_request"
+        assert await code(413, "x=" + "x" * 20_000) == "invalid_request"
+        assert await code(415, "{}", "application/json") == "invalid_request"
+
+    @pytest.mark.parametrize("kind", ["as Authlib is", "Authlib"])
+    async def test_no_oauth_client_takes_a_failure_for_a_token(self, client: httpx.AsyncClient, kind: str) -> None:
+        if kind == "Authlib":
+            oauth = pytest.importorskip("authlib.oauth2.client", reason="Authlib is not installed.")
+            read, refusal = oauth.OAuth2Client(session=None).parse_response_token, oauth.OAuth2Error
+        else:
+            read, refusal = as_authlib_reads, OAuthError
+        await register(client, "Ada")
+        right = {"grant_type": "password", "username": "Ada ", "password": PASSWORD, "scope": ""}
+        token = read(await client.post("/auth/login", data=right))
+        assert (await client.get("/users/me", headers=bearer(token["access_token"]))).status_code == 200
+        for different, code in (
+            ({"password": "not this one"}, "invalid_grant"),
+            ({"username": "nobody"}, "invalid_grant"),
+            ({"password": None}, "invalid_request"),
+            ({"scope": "x" * 256}, "invalid_request"),
+            ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
+        ):
+            form = {name: value for name, value in (right | different).items() if value is not None}
+            with pytest.raises(refusal) as refused:
+                read(await client.post("/auth/login", data=form))
+            assert refused.value.error == code
 
     async def test_a_wrong_name_and_a_wrong_password_are_one_answer(self, client: httpx.AsyncClient) -> None:
         await register(client, "Ada")
@@ -86,10 +174,11 @@ class LoginContract:
     async def test_everything_wrong_with_a_form_is_named(self, client: httpx.AsyncClient) -> None:
         answer = await client.post(
             "/auth/login",
-            content="username=a&username=b&password=nul%00&grant_type=code&remember=1",
+            content="username=a&username=b&password=nul%00&grant_type=code",
             headers={"Content-Type": "application/x-www-form-urlencoded"},
         )
-        assert set(wrong(answer)) == {"#/username", "#/password", "#/grant_type", "#/remember"}
+        assert set(wrong(answer)) == {"#/username", "#/password", "#/grant_type"}
+        assert wrong(answer)["#/grant_type"] == "Must be password."
         answer = await client.post(
             "/auth/login",
             data={"username": "nul\x00", "password": PASSWORD, "client_id": "line\n", "scope": "x" * 256},
@@ -124,8 +213,8 @@ class LoginContract:
         answer = await client.get("/users/me", headers=ada)
         assert problem(answer, 401)["detail"] == "Could not validate credentials"
 
-    @pytest.mark.parametrize("path", ["/articles", "/articles/1", "/users/me", "/users/Ada", "/health/live"])
-    async def test_a_token_that_does_not_hold_is_refused_everywhere(
+    @pytest.mark.parametrize("path", ["/articles", "/articles/1", "/users/me", "/users/Ada", "/tags"])
+    async def test_a_token_that_does_not_hold_is_refused(
         self, client: httpx.AsyncClient, clock: Clock, path: str
     ) -> None:
         user = await register(client, "Ada")
@@ -158,11 +247,29 @@ class LoginContract:
             "Bearer " + signed(sub=str(user["id"] + 1)),
             "Bearer " + signed(exp=now - 60),
             "Bearer " + signed(iat=now + 3600, exp=now + 7200),
+            "Bearer " + signed(nbf=now + 60),
+            "Bearer " + signed(nbf=None),
+            "Bearer " + signed(sub=f"{user['id']}\n"),
+            "Bearer " + signed(exp=[now + 900]),
+            "Bearer " + signed(exp=10**400),
             "Bearer " + signed(exp="soon"),
         ):
             answer = await client.get(path, headers={"Authorization": authorization})
             assert problem(answer, 401)["detail"] == "Could not validate credentials", authorization
             assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+    async def test_a_header_that_says_who_asks_has_8_kib(self, client: httpx.AsyncClient, clock: Clock) -> None:
+        user = await register(client)
+        now = int(clock.moment.timestamp())
+        claims = {"sub": str(user["id"]), "iat": now, "exp": now + 900, "jti": "1"}
+        lengths = {}
+        for padding in range(5_980, 6_020):
+            asked = bearer(jwt.encode(claims | {"padding": "x" * padding}, KEY, "HS256"))
+            lengths[len(asked["Authorization"])] = asked
+        at_limit = max(length for length in lengths if length <= 8_192)
+        above = min(length for length in lengths if length > 8_192)
+        assert (await client.get("/users/me", headers=lengths[at_limit])).status_code == 200
+        assert problem(await client.get("/users/me", headers=lengths[above]), 401)
 
     async def test_without_a_token_the_challenge_has_no_error_code(self, client: httpx.AsyncClient) -> None:
         """RFC 6750, section 3.1."""
@@ -173,7 +280,7 @@ class LoginContract:
     async def test_clocks_may_differ_a_little(self, client: httpx.AsyncClient, clock: Clock) -> None:
         user = await register(client)
         now = int(clock.moment.timestamp())
-        for iat, exp in ((now + 5, now + 900), (now - 900, now - 3)):
-            claims = {"sub": str(user["id"]), "iat": iat, "exp": exp, "jti": "1"}
+        for iat, nbf, exp in ((now + 5, now, now + 900), (now - 900, now, now - 3), (now, now + 5.5, now + 900)):
+            claims = {"sub": str(user["id"]), "iat": iat, "nbf": nbf, "exp": exp, "jti": "1"}
             answer = await client.get("/users/me", headers=bearer(jwt.encode(claims, KEY, "HS256")))
             assert answer.status_code == 200

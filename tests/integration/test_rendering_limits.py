@@ -44,6 +44,13 @@ async def test_the_longest_content_is_rendered_or_refused_soon(rust: RustMarkdow
     assert time.monotonic() - begun < 10
 
 
+def test_html_is_ten_times_as_long_as_the_longest_content_at_most() -> None:
+    # Of four characters each reference becomes 96.
+    assert 9 * Content.MAX < len(rendition_of("[^1]: x\n\n" + "[^1]" * 20_000).html) <= 10 * Content.MAX
+    with pytest.raises(TooHardToRender):
+        rendition_of("[^1]: x\n\n" + "[^1]" * 21_000)
+
+
 def test_what_would_take_too_long_is_seen_beforehand() -> None:
     for harmless in (
         "<i>" * 300,

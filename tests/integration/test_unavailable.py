@@ -168,7 +168,8 @@ async def test_a_server_that_falls_silent(migrated: URL, elsewhere: Elsewhere) -
         async with proxy.silent():
             await together.wait()
             await all_unavailable(read(database))
-            asked, committed, refused = await writing
+            async with asyncio.timeout(30):
+                asked, committed, refused = await writing
             # The driver waits a second longer than the server would, and two more for it to say goodbye.
             assert time.monotonic() - begun < 2 * (PATIENCE + 1 + 2)
         assert isinstance(asked, Unavailable)

@@ -7,6 +7,8 @@ import pytest
 
 from blog.entrypoints import connections
 
+TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
+
 
 @pytest.mark.parametrize(
     ("before", "held", "after"),
@@ -67,9 +69,12 @@ def test_a_connection_is_ended_and_no_other(family: socket.AddressFamily) -> Non
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux ends connections that stand still")
 def test_what_a_listener_accepts_may_not_stand_still() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
-        assert connections.limit_stalling(7) >= 1
-        client.connect(listener.getsockname())
-        served, _ = listener.accept()
-        with served:
-            assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7_000
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for given, seconds in (([7], 7), ([], 30)):
+            assert connections.limit_stalling(*given) >= 1
+            with socket.socket() as client:
+                client.connect(listener.getsockname())
+                served, _ = listener.accept()
+                with served:
+                    assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == seconds * 1_000
+                    assert served.getsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT) == 128 * 1024

@@ -3,11 +3,15 @@
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 
+from blog.container import Container
 from blog.domain.errors import Unavailable
 from blog.entrypoints.http import delivery as module
+from blog.entrypoints.http.app import build
 from blog.entrypoints.http.delivery import LARGE, PIECE, Budget, Delivery, Message, Send, bounded
+from tests.contracts.asking import problem, sign_in, write
 
 BODY = bytes(range(256)) * 1024
 
@@ -166,3 +170,35 @@ async def test_a_reply_that_finds_the_budget_taken_since_it_was_checked_is_a_503
     assert dict(start["headers"])[b"retry-after"]
     assert b"Too many large replies" in body["body"]
     assert budget.taken == 2 * LARGE
+
+
+async def test_all_large_replies_of_an_application_share_one_budget(
+    container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget, read = Budget(2 * LARGE), asyncio.Event()
+    monkeypatch.setattr("blog.entrypoints.http.app.Budget", lambda: budget)
+    app = build(container)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://blog.test") as client:
+        ada = await sign_in(client, "Ada")
+        for _ in range(6):
+            await write(client, ada, content="x" * 199_000)
+
+        async def unread(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                await read.wait()
+
+        headers = [(b"host", b"blog.test")]
+        scope = {"type": "http", "method": "GET", "path": "/articles", "query_string": b"", "headers": headers}
+        reading = asyncio.ensure_future(app(scope | {"raw_path": b"/articles", "client": None}, None, unread))
+        async with asyncio.timeout(10):
+            while not budget.taken:  # noqa: ASYNC110 - nobody tells when
+                await asyncio.sleep(0.001)
+        taken = budget.taken
+        for path in ("/articles", "/articles?q=engines"):
+            assert problem(await client.get(path), 503)["detail"].startswith("Too many large replies")
+        assert (await client.get("/articles?limit=1")).status_code == 200
+        assert budget.taken == taken
+        read.set()
+        await reading
+        assert (await client.get("/articles")).status_code == 200
+    assert budget.taken == 0

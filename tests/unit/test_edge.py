@@ -228,7 +228,8 @@ async def test_bodies_that_are_arriving_share_a_budget(monkeypatch: pytest.Monke
     first = asyncio.create_task(post())
     await asyncio.sleep(0)
     # The rest of a body that is refused goes by, and is not kept.
-    assert (await post())[0]["status"] == 413
+    async with asyncio.timeout(10):
+        assert (await post())[0]["status"] == 413
     assert len(refused) == 1
     done.set()
     await first

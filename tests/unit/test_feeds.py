@@ -36,6 +36,7 @@ async def test_every_address_begins_where_the_blog_is(clock: Clock) -> None:
             feed = await read(client, f"/users/Ada/feed.{kind}")
             places = [feed["home"], *feed["links"].values(), *(entry["url"] for entry in feed["entries"])]
             assert [place for place in places if not place.startswith("https://example.org/blog/")] == []
+            assert len(feed["entries"]) == 20
             assert feed["links"]["next"].startswith(f"https://example.org/blog/users/Ada/feed.{kind}?cursor=")
             assert feed["entries"][0]["id"] == f"tag:old.example.org,2026-03-04:articles/{article['id']}"
             assert feed["title"] == "Ada · Notes"

@@ -1,7 +1,7 @@
 """Pages are made a few at a time, and each kind for itself."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import fields
 from threading import Event
 from typing import Any
@@ -18,6 +18,7 @@ from blog.entrypoints.http.app import build
 from blog.entrypoints.http.limits import LARGE_PAGE, PageLimiter, PageLimits, encode_page
 from blog.entrypoints.http.representation import LARGE, Compressor
 from tests.builders import NOON, an_article
+from tests.contracts.asking import problem, sign_in, write
 
 
 async def test_no_more_than_a_few_are_made_at_once() -> None:
@@ -54,12 +55,16 @@ KINDS = {
 }
 
 
+AT_A_TIME = {"lists": 2, "searches": 2, "feeds": 1, "sitemaps": 1, "tags": 1}
+"""Decision 22."""
+
+
 class Endless:
     """Reads pages of some kinds without an end, and others at once."""
 
     def __init__(self, reading: Any, kind: str) -> None:
         self._reading, self._kind = reading, kind
-        self.begun = asyncio.Event()
+        self.begun, self.reading = asyncio.Event(), 0
 
     def __getattr__(self, name: str) -> Any:
         async def read(*given: Any, **wanted: Any) -> Any:
@@ -69,6 +74,7 @@ class Endless:
                 kind = "searches" if words else "feeds" if wanted["limit"] == 20 else "lists"
             if kind == self._kind:
                 self.begun.set()
+                self.reading += 1
                 await asyncio.Event().wait()
             return await getattr(self._reading, name)(*given, **wanted)
 
@@ -98,6 +104,52 @@ async def test_one_kind_of_page_does_not_keep_the_others_waiting(container: Cont
                 for task in waiting:
                     task.cancel()
                 await asyncio.gather(*waiting, return_exceptions=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_few_of_a_kind_are_made_and_the_others_are_refused_after_ten_seconds(
+    container: Container, elapse: Callable[[float], Awaitable[None]], kind: str
+) -> None:
+    endless, at_a_time = Endless(container.article_queries(), kind), AT_A_TIME[kind]
+    with container.article_queries.override(endless):
+        transport = httpx.ASGITransport(build(container))
+        async with httpx.AsyncClient(transport=transport, base_url="http://blog.test") as client:
+            asking = [asyncio.ensure_future(client.get(path)) for path in KINDS[kind] for _ in range(9)]
+            try:
+                await elapse(9.9)
+                assert endless.reading == at_a_time
+                assert not any(task.done() for task in asking)
+                await elapse(0.2)
+                refused = [task.result() for task in asking if task.done()]
+                assert len(refused) == len(asking) - at_a_time
+                for answer in refused:
+                    assert problem(answer, 503)["detail"].startswith("Too many")
+                    assert answer.headers["retry-after"] == "2"
+            finally:
+                for task in asking:
+                    task.cancel()
+                await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def test_one_large_page_is_encoded_at_a_time(
+    container: Container, elapse: Callable[[float], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = PageLimits()
+    monkeypatch.setattr("blog.entrypoints.http.app.PageLimits", lambda: limits)
+    transport = httpx.ASGITransport(build(container))
+    async with httpx.AsyncClient(transport=transport, base_url="http://blog.test") as client:
+        ada = await sign_in(client, "Ada")
+        for _ in range(3):
+            await write(client, ada, content="x" * (LARGE_PAGE // 3 + 1))
+        async with limits.large:
+            for path in ("/articles", "/articles?q=engines"):
+                large = asyncio.ensure_future(client.get(path))
+                await elapse(9.9)
+                assert not large.done()
+                assert (await client.get(f"{path}{'&' if '?' in path else '?'}limit=2")).status_code == 200
+                await elapse(0.2)
+                assert problem(large.result(), 503)
+        assert (await client.get("/articles")).status_code == 200
 
 
 def test_what_takes_long_leaves_some_of_the_connections() -> None:

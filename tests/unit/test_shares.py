@@ -1,7 +1,7 @@
 """Reads of one kind do not hold all connections."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -64,3 +64,15 @@ async def test_who_waits_too_long_is_told_to_come_again() -> None:
                 pass
     async with share:
         pass
+
+
+async def test_ten_seconds_are_too_long(elapse: Callable[[float], Awaitable[None]]) -> None:
+    database: Any = SlowDatabase(4)
+    queries = DatabaseArticleQueries(database, lambda: NOON)
+    asking = [asyncio.create_task(PAGES["search"](queries)) for _ in range(3)]
+    await elapse(9.9)
+    assert not any(task.done() for task in asking)
+    await elapse(0.2)
+    assert [type(task.exception()) for task in asking if task.done()] == [Unavailable] * 2
+    database.slow.set()
+    await asyncio.gather(*asking, return_exceptions=True)

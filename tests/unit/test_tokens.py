@@ -1,17 +1,21 @@
 """Tokens: whose they are is said by whoever has the key, and by nobody else."""
 
+import hmac
+import json
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import jwt
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from blog.adapters.tokens import JwtAccessTokens, JwtPreviewTokens
 from blog.domain.previews import Preview, Previewed, PreviewNotFound
 from blog.domain.users import InvalidToken
-from tests.builders import NOON, Clock
+from tests.builders import NOON
 from tests.support import KEY
 
 LONG_KEY = KEY * 2
@@ -20,7 +24,7 @@ CLAIMS = {"sub": "7", "iat": 1, "exp": 2**40, "jti": "1"}
 
 def tokens(key: str = LONG_KEY, algorithm: str = "HS256", previous: str | None = None) -> JwtAccessTokens:
     return JwtAccessTokens(
-        key=key, previous=previous, algorithm=algorithm, lifetime=timedelta(minutes=5), now=Clock()
+        key=key, previous=previous, algorithm=algorithm, lifetime=timedelta(minutes=5), now=lambda: NOON
     )
 
 
@@ -63,6 +67,103 @@ def test_nothing_else_is_taken_for_a_token(start: int, end: int, instead: str) -
 )
 def test_a_signature_is_not_enough(claims: Mapping[str, object], headers: dict[str, object]) -> None:
     assert_refused(tokens(), jwt.encode(dict(claims), LONG_KEY, "HS256", headers=headers))
+
+
+def encoded(part: bytes) -> bytes:
+    return urlsafe_b64encode(part).rstrip(b"=")
+
+
+def signed(claims: bytes, *, typ: str = "JWT") -> str:
+    """A token whose signature holds, whatever stands in the place of its claims."""
+    header = encoded(json.dumps({"alg": "HS256", "typ": typ}, separators=(",", ":")).encode())
+    content = header + b"." + claims
+    return (content + b"." + encoded(hmac.digest(LONG_KEY.encode(), content, "sha256"))).decode("ascii")
+
+
+GOOD = json.dumps(CLAIMS).encode()
+ASCII = st.characters(max_codepoint=127, exclude_characters=".").map(str.encode)
+json_values: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def test_the_tokens_of_these_tests_hold() -> None:
+    assert tokens().subject(signed(encoded(GOOD))) == 7
+    assert JwtPreviewTokens(key=LONG_KEY, algorithm="HS256").read(signed(encoded(GOOD), typ="preview+jwt")) == 7
+
+
+def assert_malformed(claims: bytes) -> None:
+    assert_refused(tokens(), signed(claims))
+    with pytest.raises(PreviewNotFound):
+        JwtPreviewTokens(key=LONG_KEY, algorithm="HS256").read(signed(claims, typ="preview+jwt"))
+
+
+@given(st.binary(max_size=50))
+@example(b'{"sub": "\xff", "iat": 1, "exp": 9999999999, "jti": "1"}')
+@example(GOOD[:-1] + b', "deep": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+@example(b"[" * 100_000)
+@example(GOOD.decode().encode("utf-16"))
+@example(b"\xef\xbb\xbf" + GOOD)
+@example(GOOD + GOOD)
+def test_claims_that_are_no_json_object_are_refused(claims: bytes) -> None:
+    assert_malformed(encoded(claims))
+
+
+@given(st.lists(ASCII, max_size=20).map(b"".join))
+@example(encoded(GOOD) + b"=")
+@example(encoded(GOOD) + b"A")
+@example(encoded(GOOD) + b"\n")
+@example(b"!" + encoded(GOOD))
+@example(b"A")
+@example(encoded(GOOD[:-1] + b',"a":"??>>"}').replace(b"_", b"/"))
+@example(encoded(GOOD[:-1] + b" }")[:-1] + b"R")
+def test_claims_that_are_not_base64url_are_refused(claims: bytes) -> None:
+    assert_malformed(claims)
+
+
+NO_DATES: tuple[Any, ...] = ("1", None, True, [2**40], {}, -1, 2**53 + 2, 10**400, float("nan"), float("inf"))
+MALFORMED: list[dict[str, Any]] = [
+    *({"sub": sub} for sub in ("1\n", "\n1", "01", "-1", "1" * 19, "\u0661", "", None, 7, ["7"], True)),
+    *({claim: value} for claim in ("iat", "exp", "nbf") for value in NO_DATES),
+    *({"jti": jti} for jti in (None, 1, ["1"])),
+    *({"aud": aud} for aud in (None, "blog", ["blog"])),
+]
+
+
+@pytest.mark.parametrize("different", MALFORMED)
+def test_each_claim_is_what_the_rfc_says(different: dict[str, Any]) -> None:
+    assert_refused(tokens(), signed(encoded(json.dumps(CLAIMS | different).encode())))
+
+
+@given(st.sampled_from(["sub", "iat", "exp", "nbf", "jti", "aud", "else"]), json_values)
+def test_whatever_a_claim_is_a_token_holds_or_is_refused(claim: str, value: object) -> None:
+    token = signed(encoded(json.dumps(CLAIMS | {claim: value}).encode()))
+    try:
+        assert 0 < tokens().subject(token) < 10**18
+    except InvalidToken:
+        assert claim != "else" or "NaN" in json.dumps(value) or "Infinity" in json.dumps(value)
+
+
+@pytest.mark.parametrize(("early", "holds"), [(-60, True), (0, True), (10, True), (11, False), (10.5, False)])
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+def test_a_token_holds_from_its_beginning_give_or_take_ten_seconds(claim: str, early: float, holds: bool) -> None:
+    now = NOON.timestamp()
+    token = signed(encoded(json.dumps(CLAIMS | {claim: now + early}).encode()))
+    if holds:
+        assert tokens().subject(token) == 7
+    else:
+        assert_refused(tokens(), token)
+
+
+@pytest.mark.parametrize(("ago", "holds"), [(-60, True), (0, True), (9.5, True), (10, False)])
+def test_a_token_holds_until_its_end_give_or_take_ten_seconds(ago: float, holds: bool) -> None:
+    token = signed(encoded(json.dumps(CLAIMS | {"exp": NOON.timestamp() - ago}).encode()))
+    if holds:
+        assert tokens().subject(token) == 7
+    else:
+        assert_refused(tokens(), token)
 
 
 def assert_refused(ours: JwtAccessTokens, token: str) -> None:

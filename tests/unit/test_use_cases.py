@@ -73,6 +73,7 @@ async def test_registering_keeps_a_user_that_can_log_in_and_be_identified(contai
     token = await container.authenticating().log_in(username="ada", password=Password(PASSWORD))
     assert token.expires_in == 1800
     assert await container.authenticating().identify(token.access_token) == account
+    assert await container.authenticating().log_in(username=" Ada ", password=Password(PASSWORD))
 
 
 async def test_a_name_or_an_address_that_is_taken_is_refused(container: Container) -> None:

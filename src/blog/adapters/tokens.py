@@ -2,8 +2,9 @@
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import uuid4
 
 import jwt
@@ -16,16 +17,22 @@ from blog.domain.users import InvalidToken
 LEEWAY = 10
 """Seconds by which the clocks of two machines may differ."""
 
-Id = Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]{0,17}$")]
+Id = Annotated[str, msgspec.Meta(pattern=r"\A[1-9][0-9]{0,17}\Z")]
+
+NumericDate = Annotated[float, msgspec.Meta(ge=0, le=2**53)]
+"""Seconds since 1970 (RFC 7519, section 2), as far as every JSON parser keeps them exactly (RFC 8259, section 6)."""
+
+Read = TypeVar("Read")
 
 
 class Claims(msgspec.Struct):
     """What a token must say (RFC 7519, section 4.1), and that it is not meant for somebody else."""
 
     sub: Id
-    iat: int
-    exp: int
+    iat: NumericDate
+    exp: NumericDate
     jti: str
+    nbf: NumericDate | msgspec.UnsetType = msgspec.UNSET
     aud: msgspec.UnsetType = msgspec.UNSET
 
 
@@ -53,24 +60,40 @@ class Signer:
     def sign(self, claims: dict[str, Any]) -> str:
         return jwt.encode(claims, self._key, self._algorithm, headers={"typ": self._typ})
 
-    def verify(self, token: str) -> bytes | None:
-        """The claims of a token as JSON, or None where it was not signed here."""
+    def read(self, token: str, decode: Callable[[bytes], Read]) -> Read | None:
+        """The claims of a token, or None where it was not signed here or its claims are malformed."""
+        encoded = self._verify(token)
+        if encoded is None:
+            return None
+        try:
+            claims = urlsafe_b64decode(encoded + b"==")
+            return decode(claims) if _base64url(claims) == encoded else None
+        except (ValueError, RecursionError):  # Not Base64, not UTF-8, not JSON or nested too deep.
+            return None
+
+    def _verify(self, token: str) -> bytes | None:
+        """The claims of a token as they are encoded, or None where it was not signed here."""
         # The signature is not read: what is compared is how it would be written.
         signed, _, signature = token.encode("ascii", "replace").rpartition(b".")
         header, _, claims = signed.partition(b".")
         if header != self._header:
             return None
         for secret in self._secrets:
-            made = urlsafe_b64encode(hmac.digest(secret, signed, self._hash)).rstrip(b"=")
+            made = _base64url(hmac.digest(secret, signed, self._hash))
             if hmac.compare_digest(signature, made):
-                return urlsafe_b64decode(claims + b"==")
+                return claims
         return None
+
+
+def _base64url(raw: bytes) -> bytes:
+    """RFC 7515, section 2: without padding."""
+    return urlsafe_b64encode(raw).rstrip(b"=")
 
 
 class JwtAccessTokens:
     """Tokens by which users are known."""
 
-    _read = msgspec.json.Decoder(Claims).decode
+    _decode = msgspec.json.Decoder(Claims).decode
 
     def __init__(
         self, *, key: str, previous: str | None = None, algorithm: str, lifetime: timedelta, now: Clock
@@ -85,12 +108,12 @@ class JwtAccessTokens:
         return AccessToken(access_token=self._signer.sign(msgspec.to_builtins(claims)), expires_in=lifetime)
 
     def subject(self, token: str) -> int:
-        try:
-            claims = self._read(self._signer.verify(token) or b"")
-        except msgspec.DecodeError:
-            raise InvalidToken from None
+        claims = self._signer.read(token, self._decode)
+        if claims is None:
+            raise InvalidToken
         moment = self._now().timestamp()
-        if claims.exp + LEEWAY <= moment or claims.iat - LEEWAY > moment:
+        begin = claims.iat if claims.nbf is msgspec.UNSET else max(claims.iat, claims.nbf)
+        if claims.exp + LEEWAY <= moment or begin - LEEWAY > moment:
             raise InvalidToken
         return int(claims.sub)
 
@@ -98,7 +121,7 @@ class JwtAccessTokens:
 class JwtPreviewTokens:
     """Tokens of previews, by which nobody is known."""
 
-    _read = msgspec.json.Decoder(PreviewClaims).decode
+    _decode = msgspec.json.Decoder(PreviewClaims).decode
 
     def __init__(self, *, key: str, previous: str | None = None, algorithm: str) -> None:
         self._signer = Signer(key=key, previous=previous, algorithm=algorithm, typ="preview+jwt")
@@ -107,8 +130,8 @@ class JwtPreviewTokens:
         return self._signer.sign({"sub": str(preview.id), "exp": int(preview.expires_at.timestamp())})
 
     def read(self, token: str) -> int:
-        try:
-            # What is kept of the preview says when it expires, so the moment is not asked for here.
-            return int(self._read(self._signer.verify(token) or b"").sub)
-        except msgspec.DecodeError:
-            raise PreviewNotFound from None
+        # What is kept of the preview says when it expires, so the moment is not asked for here.
+        claims = self._signer.read(token, self._decode)
+        if claims is None:
+            raise PreviewNotFound
+        return int(claims.sub)

@@ -23,10 +23,14 @@ class Authenticating:
     async def log_in(self, *, username: str, password: Password, client: str = "") -> AccessToken:
         """A token for the user with this name and password, who asks from the address `client`.
 
+        Spaces around the name are ignored, as keyboards of phones add them.
+
         Raises `InvalidCredentials`, after the same time whether the name or the password is wrong: a name that
         nobody could have is a name that nobody has. Raises `TooManyRequests` where too many were wrong, for whichever
         name, and `AccountDisabled` where both are right.
         """
+        # Before anything is counted, or each way to add spaces would be another account to guess at.
+        username = username.strip()
         async with Trial(self.hasher, self.limits, account=fold(username), client=client) as trial:
             user = await self._user_named(username)
             matches = await trial.verify(password, user.password_hash if user else None)

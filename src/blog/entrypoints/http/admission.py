@@ -80,7 +80,7 @@ class Admission:
     async def __call__(self, connection: Request[Any, Any, Any], terms: Contract) -> None:
         """Raises `InvalidToken`, `NotSignedIn`, what a body that cannot be read raises, and `InvalidRequest`."""
         scope = connection.scope
-        scope["user"] = await self._identify(connection, terms)
+        scope["user"] = None if terms.exclude_from_auth else await self._identify(connection)
         if terms.signed_in and scope["user"] is None:
             raise NotSignedIn
         errors: list[FieldError] = []
@@ -116,15 +116,13 @@ class Admission:
             raise ClientException('If-Match is not a list of entity tags, such as "7-0123456789ab.4711".')
         return frozenset(tag.partition(".")[0] for tag in re.findall(r'"([^"]*)"', tags))
 
-    async def _identify(self, connection: Request[Any, Any, Any], terms: Contract) -> AccountView | None:
+    async def _identify(self, connection: Request[Any, Any, Any]) -> AccountView | None:
         authorization = dict(connection.scope["headers"]).get(b"authorization")
         if authorization is None:
             return None
         if len(authorization) > MAX_AUTHORIZATION:
             raise InvalidToken
         scheme, _, token = authorization.decode("latin-1").partition(" ")
-        if scheme.lower() == "basic" and terms.client_may_authenticate:
-            return None
         if scheme.lower() != "bearer":
             raise InvalidToken
         return await self._authenticating().identify(token.strip())
@@ -191,7 +189,7 @@ def _read_query(raw: bytes, model: type[Query], errors: list[FieldError]) -> Que
         return model()
     return _convert(
         model,
-        _read_pairs(raw, errors, _parameter),
+        _read_pairs(raw, model, errors, _parameter),
         strict=False,
         place=_parameter,
         unknown="Is not a parameter of this address.",
@@ -205,7 +203,7 @@ async def _read_body(
     _check_media_type(connection, media_type)
     unknown = "Is not a field of this request."
     if media_type == FORM:
-        form = _read_pairs(await _raw_form(connection), errors, _pointer)
+        form = _read_pairs(await _raw_form(connection), model, errors, _pointer)
         return _convert(model, form, strict=False, place=_pointer, unknown=unknown, errors=errors)
     raw = await _raw_body(connection)
     try:
@@ -332,14 +330,22 @@ def _check_media_type(request: Request[Any, Any, Any], expected: str) -> None:
         )
 
 
-def _read_pairs(raw: bytes, errors: list[FieldError], place: Callable[[str, str], FieldError]) -> dict[str, str]:
-    """`application/x-www-form-urlencoded` (WHATWG URL, section 5), each name once."""
+def _read_pairs(
+    raw: bytes, model: type[msgspec.Struct], errors: list[FieldError], place: Callable[[str, str], FieldError]
+) -> dict[str, str]:
+    """`application/x-www-form-urlencoded` (WHATWG URL, section 5), each name once.
+
+    Unknown names are left out where the model does not forbid them.
+    """
     try:
         pairs = parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=100)
     except UnicodeDecodeError:
         raise ClientException("The query or form is not UTF-8.") from None
     except ValueError:
         raise ClientException("The query or form has too many fields.") from None
+    if not model.__struct_config__.forbid_unknown_fields:
+        known = {this.encode_name for this in _fields(model)}
+        pairs = [(name, value) for name, value in pairs if name in known]
     counts = Counter(name for name, _ in pairs)
     errors.extend(place(name, "Must be given once.") for name, count in counts.items() if count > 1)
     return {name: value for name, value in pairs if counts[name] == 1}
@@ -408,7 +414,7 @@ _SENTENCES = (
 def _sentence(error: msgspec.ValidationError, kind: Any) -> str:  # noqa: ANN401
     said = str(error)
     if said.startswith("Invalid enum value"):
-        return f"Must be {' or '.join(_options(kind))}."
+        return f"Must be {' or '.join(filter(None, _options(kind)))}."
     for pattern, sentence in _SENTENCES:
         if found := re.match(pattern, said):
             return found.expand(sentence)

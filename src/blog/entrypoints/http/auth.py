@@ -8,7 +8,7 @@ from litestar import Response, post
 from blog.application.authenticating import Authenticating
 from blog.domain.logins import TooManyLogins
 from blog.domain.text import check_text
-from blog.domain.users import AccountDisabled, InvalidCredentials, InvalidToken, Password
+from blog.domain.users import AccountDisabled, InvalidCredentials, Password
 from blog.entrypoints.http.contract import FORM, Body, Contract
 
 
@@ -24,12 +24,13 @@ class Line(str):
         return super().__new__(cls, text)
 
 
-class LoginForm(Body):
-    """A name and a password, and what OAuth 2.0 clients send along."""
+class LoginForm(Body, forbid_unknown_fields=False):
+    """A username and a password, and what OAuth 2.0 clients send along. Unknown parameters are ignored."""
 
     username: Line
     password: Password
-    grant_type: Literal["password"] = "password"
+    grant_type: Literal["password", ""] = "password"
+    """A parameter without a value counts as omitted (RFC 6749, section 3.2)."""
     scope: Line | msgspec.UnsetType = msgspec.UNSET
     client_id: Line | msgspec.UnsetType = msgspec.UNSET
     client_secret: Line | msgspec.UnsetType = msgspec.UNSET
@@ -43,6 +44,18 @@ class Token(msgspec.Struct, kw_only=True):
     token_type: Literal["bearer"] = "bearer"  # noqa: S105
 
 
+ERROR_CODES: dict[int | str, str] = {
+    "#/grant_type": "unsupported_grant_type",
+    **dict.fromkeys((400, 408, 413, 415, 422), "invalid_request"),
+    401: "invalid_grant",
+    **dict.fromkeys((429, 503), "temporarily_unavailable"),
+}
+"""OAuth 2.0 clients look for `error`, and some take an answer without it for a token, whatever the status.
+
+RFC 6749, section 5.2. It has no code for 429 and 503; `temporarily_unavailable` is that of section 4.1.2.1.
+"""
+
+
 @post(
     "/auth/login",
     status_code=200,
@@ -50,9 +63,10 @@ class Token(msgspec.Struct, kw_only=True):
     contract=Contract(
         body=LoginForm,
         media_type=FORM,
-        client_may_authenticate=True,
+        exclude_from_auth=True,
+        error_codes=ERROR_CODES,
         headers=("Cache-Control",),
-        problems=(InvalidCredentials, AccountDisabled, InvalidToken, TooManyLogins),
+        problems=(InvalidCredentials, AccountDisabled, TooManyLogins),
     ),
 )
 async def log_in(
@@ -63,7 +77,8 @@ async def log_in(
     """Exchange a username and a password for an access token.
 
     The password grant of OAuth 2.0 (RFC 6749, section 4.3). Clients have no credentials of their own: what is sent as
-    such is ignored.
+    such is ignored, in the form and in the header Authorization. Spaces around the username are ignored, and so are
+    parameters that are not named here. Problems have the member `error`, a code of OAuth 2.0 (section 5.2).
 
     After five failures for a name or from an address, each attempt has to wait longer, for 15 minutes at most: 429
     with `Retry-After`. A client that has signed in to the account within 30 days has five tries a minute instead.

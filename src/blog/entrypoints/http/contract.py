@@ -1,6 +1,7 @@
 """What a route takes and answers, declared once: the admission reads by it, the OpenAPI document shows it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
@@ -33,8 +34,13 @@ class Contract:
     path: type[Path] | None = None
     query: type[Query] | None = None
     signed_in: bool = False
-    client_may_authenticate: bool = False
-    """Whether an OAuth 2.0 client may name itself by HTTP Basic (RFC 6749, section 2.3.1); nobody looks who it is."""
+    exclude_from_auth: bool = False
+    """Whether the header Authorization is ignored, because the reply is the same for everybody."""
+    error_codes: Mapping[int | str, str] = field(default_factory=dict)
+    """The OAuth 2.0 codes (RFC 6749, section 5.2) that problems of the route carry as `error`.
+
+    They are found by the pointer of an error, or else by the status.
+    """
     reply: Any = None
     """The model of the reply, where the handler encodes it by itself; or several, of which it is one."""
     media_types: tuple[str, ...] = ()

@@ -159,7 +159,12 @@ SHOWN = tuple(media_type.partition(";")[0] for media_type in MEDIA_TYPES.values(
     tags=["feeds"],
     dependencies=FEED,
     contract=Contract(
-        address="/feed.{format}", path=FeedPath, query=FeedPage, media_types=SHOWN, problems=(NoSuchFormat,)
+        address="/feed.{format}",
+        path=FeedPath,
+        query=FeedPage,
+        exclude_from_auth=True,
+        media_types=SHOWN,
+        problems=(NoSuchFormat,),
     ),
 )
 async def show_feed(feed: FeedOf, site: Site) -> Answer:
@@ -179,6 +184,7 @@ async def show_feed(feed: FeedOf, site: Site) -> Answer:
         address="/users/{username}/feed.{format}",
         path=FeedOfAuthorPath,
         query=FeedPage,
+        exclude_from_auth=True,
         media_types=SHOWN,
         problems=(UserNotFound,),
     ),
@@ -212,6 +218,7 @@ async def show_feed_of_author(
         address="/tags/{tag}/feed.{format}",
         path=FeedOfTagPath,
         query=FeedPage,
+        exclude_from_auth=True,
         media_types=SHOWN,
         problems=(TagNotFound,),
     ),

@@ -8,6 +8,7 @@ from litestar import get
 
 from blog.application.ports import Readiness
 from blog.domain.errors import Unavailable
+from blog.entrypoints.http.contract import Contract
 
 
 class Health(msgspec.Struct):
@@ -43,13 +44,13 @@ class AboutToStop(Unavailable):
     sentence = "The service is about to stop. It still answers what it is asked; ask another instance from now on."
 
 
-@get("/health/live", tags=["health"])
+@get("/health/live", tags=["health"], contract=Contract(exclude_from_auth=True))
 async def show_live() -> Health:
     """Answers as long as the process does."""
     return Health()
 
 
-@get("/health/ready", tags=["health"])
+@get("/health/ready", tags=["health"], contract=Contract(exclude_from_auth=True))
 async def show_ready(readiness: Readiness, drain: Drain) -> Health:
     """Answers once the database does and has every migration, until the service is about to stop."""
     if drain.begun:

@@ -53,6 +53,7 @@ from blog.entrypoints.http.problems import (
     StaleProblem,
     describe,
     status_of,
+    with_error_code,
 )
 from blog.entrypoints.http.replies import Answer
 
@@ -60,8 +61,8 @@ DESCRIPTION = """\
 Users, and articles that are drafts or published.
 
 - What goes wrong is answered as a problem (RFC 9457), whatever the status.
-- `POST /auth/login` gives a token; send it along as `Authorization: Bearer …`. One that does not hold is refused
-  everywhere, also where none is needed.
+- `POST /auth/login` gives a token; send it along as `Authorization: Bearer …`. One that does not hold is refused,
+  also where none is needed. Signing in, registration, feeds and health ignore the header.
 - Fields and parameters that are not named here are refused.
 - A method that is not named here is answered with 405; `Allow` names those that are. `HEAD` is where `GET` is.
 - Every reply has an `X-Request-ID`, under which the log knows the request.
@@ -133,6 +134,7 @@ EXAMPLES: Mapping[str, Any] = {
     "expires_at": "2026-03-11T12:00:01.123456Z",
     "expires_in": 1800,
     "featured": False,
+    "grant_type": "password",
     "highlight": "The <mark>engine</mark> weaves algebraic patterns.",
     "language": "en",
     "q": "engine -steam",
@@ -302,10 +304,12 @@ def _operation(route: HTTPRouteHandler, references: Mapping[Any, Any]) -> dict[s
 
 def _problems(terms: Contract, methods: Collection[str]) -> dict[str, Any]:
     """The problems of a route: what it raises itself, and what everything does that takes what it takes."""
-    shared = {400, 401, 422, 500, 503} | ({408, 413, 415} if terms.body else set())
+    shared = {400, 422, 500, 503} | ({408, 413, 415} if terms.body else set())
+    if not terms.exclude_from_auth:
+        shared.add(401)
     responses = {status: {"$ref": f"#/components/responses/{_name(status)}"} for status in shared}
     if terms.body and terms.media_type == FORM:
-        example = {_name(413): describe(413, FORM_TOO_LARGE)}
+        example = {_name(413): with_error_code(describe(413, FORM_TOO_LARGE), terms)}
         responses[413] = _problem(413, f"The form is larger than {MAX_FORM // 1024} KiB.", example)
     raised: dict[int, list[type[BlogError]]] = {}
     for error in terms.problems:
@@ -316,7 +320,8 @@ def _problems(terms: Contract, methods: Collection[str]) -> dict[str, Any]:
         responses[428] = {"$ref": f"#/components/responses/{_name(428)}"}
     for status, errors in raised.items():
         sentences = " ".join(f"{error.sentence.rstrip('.')}." for error in errors)
-        responses[status] = _problem(status, sentences, _facts(*errors))
+        facts = {name: with_error_code(fact, terms) for name, fact in _facts(*errors).items()}
+        responses[status] = _problem(status, sentences, facts)
     return {str(status): responses[status] for status in sorted(responses)}
 
 

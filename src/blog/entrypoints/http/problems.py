@@ -29,6 +29,7 @@ from blog.domain.errors import (
 from blog.domain.revisions import TooHardToCompare
 from blog.domain.users import InvalidToken, WeakPassword
 from blog.entrypoints.formats.feeds import Site
+from blog.entrypoints.http.contract import OPEN, Contract
 from blog.entrypoints.logs import REQUEST_ID
 
 MEDIA_TYPE = "application/problem+json"
@@ -59,6 +60,10 @@ class Problem(msgspec.Struct, kw_only=True):
     title: Annotated[str, Meta(description="What the status means.")]
     status: Annotated[int, Meta(ge=400, le=599)]
     detail: Annotated[str, Meta(description="A sentence that may be shown to whoever asked.")]
+    error: (
+        Annotated[str, Meta(description="Of signing in alone: the code of OAuth 2.0 (RFC 6749, section 5.2).")]
+        | UnsetType
+    ) = UNSET
 
 
 class InvalidProblem(Problem, kw_only=True):
@@ -147,15 +152,20 @@ def encoded(status: int, detail: str) -> tuple[bytes, str]:
     return msgspec.json.encode(describe(status, detail)), MEDIA_TYPE
 
 
-def problem(
-    status: int, detail: str, *, errors: list[FieldError] | None = None, headers: Mapping[str, str] | None = None
+def with_error_code(content: Problem, terms: Contract) -> Problem:
+    """The problem with its OAuth 2.0 code, where the route has codes for its problems."""
+    for error in getattr(content, "errors", []):
+        if error.pointer in terms.error_codes:
+            return msgspec.structs.replace(content, error=terms.error_codes[error.pointer])
+    return msgspec.structs.replace(content, error=terms.error_codes.get(content.status, UNSET))
+
+
+def _reply(
+    request: Request[Any, Any, Any], content: Problem, headers: Mapping[str, str] | None = None
 ) -> Response[bytes]:
-    """A problem as a reply."""
-    return _reply(describe(status, detail, errors), headers)
-
-
-def _reply(content: Problem, headers: Mapping[str, str] | None = None) -> Response[bytes]:
-    encoded = msgspec.json.encode(content)
+    # There is no handler where there is no route.
+    terms = handler.opt.get("contract", OPEN) if (handler := request.scope.get("route_handler")) else OPEN
+    encoded = msgspec.json.encode(with_error_code(content, terms))
     return Response(encoded, media_type=MEDIA_TYPE, status_code=content.status, headers=headers)
 
 
@@ -165,12 +175,13 @@ def refused(request: Request[Any, Any, Any], error: BlogError) -> Response[bytes
     headers: dict[str, str] = {}
     if isinstance(error, EditedMeanwhile):
         return _reply(
+            request,
             StaleProblem(
                 **msgspec.structs.asdict(describe(status, str(error))),
                 version=error.version,
                 changed_by=error.changed_by,
                 changed_at=error.changed_at,
-            )
+            ),
         )
     errors = getattr(error, "errors", None)
     if isinstance(error, Contradiction):
@@ -198,7 +209,7 @@ def refused(request: Request[Any, Any, Any], error: BlogError) -> Response[bytes
             cause_of(error),
         )
     detail = InvalidRequest.sentence if errors and not isinstance(error, InvalidRequest) else str(error)
-    return problem(status, detail, errors=errors, headers=headers)
+    return _reply(request, describe(status, detail, errors), headers)
 
 
 def cause_of(error: Unavailable) -> str:
@@ -228,21 +239,21 @@ def allowed(methods: Iterable[str]) -> str:
     return ", ".join(sorted(names | {"HEAD"} if "GET" in names else names))
 
 
-def not_understood(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def not_understood(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """What HTTP itself refuses: no such route or method, a body that cannot be read."""
     own = isinstance(error, TooLarge)
     detail = error.detail if own else SENTENCES.get(HTTPStatus(error.status_code), error.detail)
     headers = dict(error.headers or {})
     if allow := headers.pop("allow", None):
         headers["Allow"] = allowed(allow.split(", "))
-    return problem(error.status_code, detail, headers=headers)
+    return _reply(request, describe(error.status_code, detail), headers)
 
 
 def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """A fault of ours: nothing to the caller but where to find it in the log."""
     log.error("Unexpected fault in %s", request.scope["path_template"], exc_info=error)
     request_id = REQUEST_ID.get()
-    return problem(500, FAULT.format(request_id))
+    return _reply(request, describe(500, FAULT.format(request_id)))
 
 
 def handlers(site: Site) -> dict[int | type[Exception], Any]:

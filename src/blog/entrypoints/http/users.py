@@ -45,7 +45,10 @@ class Farewell(Body):
     "/users",
     tags=["users"],
     contract=Contract(
-        body=Registration, headers=("Location",), problems=(RegistrationClosed, EmailTaken, UsernameTaken)
+        body=Registration,
+        exclude_from_auth=True,
+        headers=("Location",),
+        problems=(RegistrationClosed, EmailTaken, UsernameTaken),
     ),
 )
 async def register(payload: Registration, accounts: Accounts, site: Site, client: str) -> Response[AccountView]:
@@ -60,7 +63,7 @@ async def register(payload: Registration, accounts: Accounts, site: Site, client
     return Response(user, headers={"Location": f"{site.path}/users/{user.username}"})
 
 
-@post("/users", sync_to_thread=False)
+@post("/users", sync_to_thread=False, contract=Contract(exclude_from_auth=True))
 def refuse_registration() -> None:
     """Say that registration is closed, whatever was sent."""
     raise RegistrationClosed
