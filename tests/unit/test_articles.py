@@ -136,6 +136,24 @@ def test_what_is_no_address_of_the_web_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("language_range", "tag", "matches"),
+    [
+        ("en", "en", True),
+        ("EN", "en-GB", True),
+        ("en-gb", "EN-GB", True),
+        ("en-GB", "en", False),
+        ("en", "enm", False),
+        ("de-A", "de-AT", False),
+        ("zh-Hant", "zh-Hant-TW", True),
+        # Extended filtering would find it (section 3.3.2).
+        ("zh-TW", "zh-Hant-TW", False),
+    ],
+)
+def test_a_language_range_matches_its_tag_and_longer_ones(language_range: str, tag: str, matches: bool) -> None:
+    assert Language(language_range).matches(Language(tag)) is matches
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", 0),
