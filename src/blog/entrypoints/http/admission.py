@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
 from functools import cache
@@ -74,8 +74,12 @@ Fields = TypeVar("Fields", bound=msgspec.Struct)
 class Admission:
     """What is in front of every handler."""
 
-    def __init__(self, authenticating: Callable[[], Authenticating], *, require_if_match: bool) -> None:
+    def __init__(
+        self, authenticating: Callable[[], Authenticating], *, require_if_match: bool, keyed: Sequence[str]
+    ) -> None:
+        """`keyed` are the routes that take an `Idempotency-Key`, such as `POST /articles`: a refusal names them."""
         self._authenticating, self._require_if_match = authenticating, require_if_match
+        self._no_key = f"This route takes no Idempotency-Key: leave it out, or send it to {' or '.join(keyed)}."
 
     async def __call__(self, connection: Request[Any, Any, Any], terms: Contract) -> None:
         """Raises `InvalidToken`, `NotSignedIn`, what a body that cannot be read raises, and `InvalidRequest`."""
@@ -92,8 +96,10 @@ class Admission:
             raise InvalidRequest(errors)
         if terms.if_match:
             scope["state"]["expected"] = self._read_if_match(connection)
-        if scope.get("method") == "POST" and "idempotency-key" in connection.headers:
-            scope["state"]["request_key"] = await _read_key(connection, terms)
+        if "idempotency-key" in connection.headers:
+            if not terms.once:
+                raise ClientException(self._no_key)
+            scope["state"]["request_key"] = await _read_key(connection)
 
     def _read_if_match(self, connection: Request[Any, Any, Any]) -> frozenset[str] | None:
         """The editions that a change may be made to; None for any.
@@ -168,10 +174,8 @@ def request_key(request: Request[Any, Any, Any]) -> RequestKey | None:
     return key
 
 
-async def _read_key(connection: Request[Any, Any, Any], terms: Contract) -> RequestKey:
+async def _read_key(connection: Request[Any, Any, Any]) -> RequestKey:
     """The header Idempotency-Key (draft-ietf-httpapi-idempotency-key-header), with quotes or without."""
-    if not terms.once:
-        raise ClientException("This address takes no Idempotency-Key: leave it out.")
     given = connection.headers.getall("idempotency-key")
     key = re.fullmatch(KEY, given[0])
     if len(given) > 1 or not key:

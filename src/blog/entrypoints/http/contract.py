@@ -1,9 +1,11 @@
 """What a route takes and answers, declared once: the admission reads by it, the OpenAPI document shows it."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
+from litestar.handlers import HTTPRouteHandler
 
 from blog.domain.errors import BlogError
 
@@ -54,3 +56,9 @@ class Contract:
 
 
 OPEN = Contract()
+
+
+def address_of(route: HTTPRouteHandler) -> str:
+    """The route's path as the document writes it: `/articles/{article_id}`."""
+    terms: Contract = route.opt.get("contract", OPEN)
+    return re.sub(r":\w+}", "}", terms.address or next(iter(route.paths)))

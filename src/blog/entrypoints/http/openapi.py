@@ -4,7 +4,6 @@ Litestar would document what Litestar validates; here the admission validates, b
 refuses is known from there too.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -37,7 +36,7 @@ from blog.entrypoints.http.admission import (
     NO_IF_MATCH,
 )
 from blog.entrypoints.http.auth import Line
-from blog.entrypoints.http.contract import FORM, JSON, OPEN, Body, Contract, Path, Query
+from blog.entrypoints.http.contract import FORM, JSON, OPEN, Body, Contract, Path, Query, address_of
 from blog.entrypoints.http.listing import Cursor, Names, Timestamp
 from blog.entrypoints.http.problems import (
     FAULT,
@@ -233,9 +232,8 @@ def document(title: str, routes: Iterable[HTTPRouteHandler], *, path: str = "") 
     references, schemas = _schemas(models, examples={**EXAMPLES, "url": path + EXAMPLES["url"]})
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        terms, (method,) = _contract(route), route.http_methods
-        address = terms.address or next(iter(route.paths))
-        paths.setdefault(re.sub(r":\w+}", "}", address), {})[method.lower()] = _operation(route, references)
+        (method,) = route.http_methods
+        paths.setdefault(address_of(route), {})[method.lower()] = _operation(route, references)
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": __version__, "description": DESCRIPTION},
