@@ -25,7 +25,7 @@ from blog.application.ports import RequestKey
 from blog.application.queries import AccountView
 from blog.domain.tags import Tags
 from blog.domain.users import InvalidToken
-from blog.entrypoints.http.contract import FORM, Body, Contract, MediaType, Query
+from blog.entrypoints.http.contract import FORM, Body, CommaSeparated, Contract, MediaType, Query
 from blog.entrypoints.http.problems import MAX_ERRORS, FieldError, InvalidRequest, NotSignedIn, TooLarge
 
 MAX_BODY = 4 * 1024 * 1024
@@ -195,7 +195,7 @@ def _read_query(raw: bytes, model: type[Query], errors: list[FieldError]) -> Que
         return model()
     return _convert(
         model,
-        _read_pairs(raw, errors, _parameter),
+        _read_pairs(raw, model, errors, _parameter),
         strict=False,
         place=_parameter,
         unknown="Is not a parameter of this address.",
@@ -209,7 +209,7 @@ async def _read_body(
     _check_media_type(connection, media_type)
     unknown = "Is not a field of this request."
     if media_type == FORM:
-        form = _read_pairs(await _raw_form(connection), errors, _pointer)
+        form = _read_pairs(await _raw_form(connection), model, errors, _pointer)
         return _convert(model, form, strict=False, place=_pointer, unknown=unknown, errors=errors)
     raw = await _raw_body(connection)
     try:
@@ -336,17 +336,44 @@ def _check_media_type(request: Request[Any, Any, Any], expected: str) -> None:
         )
 
 
-def _read_pairs(raw: bytes, errors: list[FieldError], place: Callable[[str, str], FieldError]) -> dict[str, str]:
-    """`application/x-www-form-urlencoded` (WHATWG URL, section 5), each name once."""
+def _read_pairs(
+    raw: bytes, model: type[msgspec.Struct], errors: list[FieldError], place: Callable[[str, str], FieldError]
+) -> dict[str, str]:
+    """`application/x-www-form-urlencoded` (WHATWG URL, section 5), each name once, or joined by commas where it may.
+
+    Unknown names are left out where the model does not forbid them.
+    """
+    lenient = not model.__struct_config__.forbid_unknown_fields
+    decoding = "replace" if lenient else "strict"
     try:
-        pairs = parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=100)
+        pairs = parse_qsl(raw.decode(errors=decoding), keep_blank_values=True, errors=decoding, max_num_fields=100)
     except UnicodeDecodeError:
         raise ClientException("The query or form is not UTF-8.") from None
     except ValueError:
         raise ClientException("The query or form has too many fields.") from None
-    counts = Counter(name for name, _ in pairs)
-    errors.extend(place(name, "Must be given once.") for name, count in counts.items() if count > 1)
-    return {name: value for name, value in pairs if counts[name] == 1}
+    if lenient:
+        known = {this.encode_name for this in _fields(model)}
+        pairs = [(name, value) for name, value in pairs if name in known]
+    lists = _lists(model)
+    read: dict[str, str] = {}
+    for name, value in pairs:
+        read[name] = f"{read[name]},{value}" if name in read and name in lists else value
+    counts = Counter(name for name, _ in pairs if name not in lists)
+    doubled = {name for name, count in counts.items() if count > 1}
+    errors.extend(place(name, "Must be given once.") for name in counts if name in doubled)
+    return {name: value for name, value in read.items() if name not in doubled}
+
+
+@cache
+def _lists(model: type[msgspec.Struct]) -> frozenset[str]:
+    """The parameters that hold a list."""
+    return frozenset(
+        this.encode_name
+        for this in _fields(model)
+        if any(
+            isinstance(kind, type) and issubclass(kind, CommaSeparated) for kind in (this.type, *get_args(this.type))
+        )
+    )
 
 
 @cache

@@ -19,7 +19,20 @@ class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Query(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The parameters of a query: its fields, each once, and no others."""
+    """The parameters of a query: its fields, and no others, each once unless it is `CommaSeparated`."""
+
+
+class LinkQuery(Query, forbid_unknown_fields=False):
+    """The parameters of a link that third parties follow. They add some of their own, which are ignored."""
+
+
+class CommaSeparated:
+    """A type of parameters that hold a list: separated by commas, in one parameter or in several of its name.
+
+    It is made of the whole list, separated by commas.
+    """
+
+    __slots__ = ()
 
 
 class Path(msgspec.Struct, kw_only=True):

@@ -8,6 +8,7 @@ from litestar import get
 from litestar.exceptions import NotFoundException
 
 from blog.entrypoints.formats.feeds import Site
+from blog.entrypoints.http.contract import Contract, LinkQuery
 from blog.entrypoints.http.replies import Answer
 
 FOLDER = Path(__file__).with_name("swagger_ui")
@@ -31,13 +32,13 @@ HEADERS = {
 }
 
 
-@get("/docs", sync_to_thread=False)
+@get("/docs", sync_to_thread=False, contract=Contract(query=LinkQuery))
 def show_docs(site: Site) -> Answer:
     """The page."""
     return show_file(PAGE, site)
 
 
-@get("/docs/{name:str}", sync_to_thread=False)
+@get("/docs/{name:str}", sync_to_thread=False, contract=Contract(query=LinkQuery))
 def show_docs_file(name: str, site: Site) -> Answer:
     """What the page consists of."""
     return show_file(name, site)

@@ -60,7 +60,8 @@ Users, and articles that are drafts or published.
 - What goes wrong is answered as a problem (RFC 9457), whatever the status.
 - `POST /auth/login` gives a token; send it along as `Authorization: Bearer …`. One that does not hold is refused
   everywhere, also where none is needed.
-- Fields and parameters that are not named here are refused.
+- Fields and parameters that are not named here are refused. Feeds, the sitemap, robots.txt and what a preview's link
+  shows ignore such parameters.
 - A method that is not named here is answered with 405; `Allow` names those that are. `HEAD` is where `GET` is.
 - Every reply has an `X-Request-ID`, under which the log knows the request.
 """
@@ -454,8 +455,6 @@ def _parameters(model: type[Path] | type[Query] | None, place: str) -> list[dict
             "description": fields[this.encode_name].pop("description", ""),
             "schema": fields[this.encode_name],
         }
-        # Several values of one parameter are apart by commas.
-        | ({"style": "form", "explode": False} if fields[this.encode_name].get("type") == "array" else {})
         | ({"example": found[0]} if (found := _example(this.encode_name, fields[this.encode_name])) else {})
         for this in msgspec.structs.fields(model)
     ]
