@@ -109,7 +109,7 @@ def build(container: Container) -> ASGIApp:
     site = Site(name=settings.app_name, url=settings.site_url, authority=settings.authority)
     handlers = [
         *(ROUTES if settings.registration == "open" else CLOSED_ROUTES),
-        openapi.serve(settings.app_name, ROUTES, path=site.path),
+        openapi.serve(site, ROUTES),
         docs.show_docs,
         docs.show_docs_file,
     ]

@@ -12,6 +12,11 @@ from blog.domain.errors import BlogError
 MediaType = Literal["application/json", "application/x-www-form-urlencoded"]
 JSON: MediaType = "application/json"
 FORM: MediaType = "application/x-www-form-urlencoded"
+PARTIAL = "application/vnd.hexablog.partial+json"
+"""JSON that has only those fields that were asked for: a model of its own, which client generators tell by this.
+
+It is no parameter of `application/json`: that type has none (RFC 8259, section 11), and most tools ignore parameters.
+"""
 
 
 class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -51,9 +56,7 @@ class Contract:
     client_may_authenticate: bool = False
     """Whether an OAuth 2.0 client may name itself by HTTP Basic (RFC 6749, section 2.3.1); nobody looks who it is."""
     reply: Any = None
-    """The model of the reply, where the handler encodes it by itself; or several, of which it is one."""
-    media_types: tuple[str, ...] = ()
-    """Those of the reply, where it has no model of ours."""
+    """The model of the reply, where the handler encodes it: of JSON, or of each media type. `str` is any text."""
     address: str | None = None
     """The route's path in the document, where it is in several places or reads more than a router can."""
     if_match: bool = False

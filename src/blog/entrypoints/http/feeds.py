@@ -152,16 +152,14 @@ def tag_of(request: Request[Any, Any, Any]) -> Tag:
 
 
 FEED = {"feed": feed_of}
-SHOWN = tuple(media_type.partition(";")[0] for media_type in MEDIA_TYPES.values())
+SHOWN = {atom.MEDIA_TYPE: str, rss.MEDIA_TYPE: str, jsonfeed.MEDIA_TYPE: jsonfeed.JsonFeed}
 
 
 @get(
     in_each_format("/feed"),
     tags=["feeds"],
     dependencies=FEED,
-    contract=Contract(
-        address="/feed.{format}", path=FeedPath, query=FeedPage, media_types=SHOWN, problems=(NoSuchFormat,)
-    ),
+    contract=Contract(address="/feed.{format}", path=FeedPath, query=FeedPage, reply=SHOWN, problems=(NoSuchFormat,)),
 )
 async def show_feed(feed: FeedOf, site: Site) -> Answer:
     """The latest articles as a feed.
@@ -180,7 +178,7 @@ async def show_feed(feed: FeedOf, site: Site) -> Answer:
         address="/users/{username}/feed.{format}",
         path=FeedOfAuthorPath,
         query=FeedPage,
-        media_types=SHOWN,
+        reply=SHOWN,
         problems=(UserNotFound,),
     ),
 )
@@ -213,7 +211,7 @@ async def show_feed_of_author(
         address="/tags/{tag}/feed.{format}",
         path=FeedOfTagPath,
         query=FeedPage,
-        media_types=SHOWN,
+        reply=SHOWN,
         problems=(TagNotFound,),
     ),
 )

@@ -28,7 +28,7 @@ from blog.domain.tags import Tags
 from blog.domain.text import check_text
 from blog.domain.users import Username
 from blog.entrypoints.formats.feeds import Site
-from blog.entrypoints.http.contract import CommaSeparated, Query
+from blog.entrypoints.http.contract import JSON, PARTIAL, CommaSeparated, Query
 from blog.entrypoints.http.problems import FieldError, InvalidRequest
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -186,6 +186,11 @@ class Selection(Query):
     def included(self) -> frozenset[Include]:
         """What is asked for beside what is always there."""
         return frozenset() if self.include is msgspec.UNSET else frozenset(map(Include, self.include))
+
+    @property
+    def media_type(self) -> str:
+        """The media type of what is shown."""
+        return JSON if self.fields is msgspec.UNSET else PARTIAL
 
     def shown(self, article: ArticleView) -> "ArticleReply | PartialArticle":
         """The article as it is asked for."""

@@ -31,7 +31,7 @@ class SitemapPage(LinkQuery):
 @get(
     "/sitemap.xml",
     tags=["feeds"],
-    contract=Contract(query=SitemapPage, media_types=(sitemaps.MEDIA_TYPE,), problems=(ArticleNotFound,)),
+    contract=Contract(query=SitemapPage, reply={sitemaps.MEDIA_TYPE: str}, problems=(ArticleNotFound,)),
 )
 async def show_sitemap(
     parameters: SitemapPage,
@@ -67,7 +67,7 @@ def _reply(content: bytes) -> Answer:
     "/robots.txt",
     tags=["feeds"],
     sync_to_thread=False,
-    contract=Contract(query=LinkQuery, media_types=("text/plain",)),
+    contract=Contract(query=LinkQuery, reply={"text/plain": str}),
 )
 def show_robots(site: Site) -> Answer:
     """What robots may read: everything but previews."""
