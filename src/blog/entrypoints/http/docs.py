@@ -1,5 +1,6 @@
 """The API to read and to try out in a browser: Swagger UI, whose files are in this package."""
 
+import re
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -48,11 +49,14 @@ def show_file(name: str, site: Site) -> Answer:
     """A file of the folder, as long as it is a part of the page."""
     if name not in MEDIA_TYPES:
         raise NotFoundException
-    return Answer(_content(name, site.path), media_type=MEDIA_TYPES[name], headers=HEADERS)
+    return Answer(_content(name, site), media_type=MEDIA_TYPES[name], headers=HEADERS)
 
 
 @cache
-def _content(name: str, path: str) -> bytes:
+def _content(name: str, site: Site) -> bytes:
     content = (FOLDER / name).read_bytes()
-    # The page alone holds addresses. Relative ones would mean different files with a slash behind /docs and without.
-    return content.replace(b"{path}", escape(path).encode()) if name == PAGE else content
+    if name != PAGE:
+        return content
+    # Relative addresses would mean different files with a slash behind /docs and without.
+    words = {b"path": site.path, b"name": site.name}
+    return re.sub(rb"\{(path|name)}", lambda found: escape(words[found[1]]).encode(), content)
