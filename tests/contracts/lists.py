@@ -41,7 +41,7 @@ class ListsContract:
         self, client: httpx.AsyncClient, ada: dict[str, str], bob: dict[str, str]
     ) -> None:
         plain = await write(client, ada)
-        featured = await write(client, ada, featured=True, tags=["Engines", "Algebra"])
+        featured = await write(client, ada, featured=True, tags=["Engines", "Algebra"], language="en-GB")
         other = await write(client, bob, tags=["engines"])
         past = {"title": "T", "content": "0123456789", "publish_at": "2019-11-07T00:00:00Z"}
         old = (await client.post("/articles", json=past, headers=bob)).json()["id"]
@@ -62,6 +62,8 @@ class ListsContract:
                 [other, featured, plain],
             ),
             ("author=bob&tags=engines&featured=false", [other]),
+            ("language=EN", [featured]),
+            ("language=en-us", []),
             ("tags=engines&tags=algebra", [featured]),
             ("tags=engines,algebra&tags=ENGINEERING", []),
         ):

@@ -173,8 +173,10 @@ async def test_a_form_that_nobody_has_touched_works_twice(client: httpx.AsyncCli
     first, second = [await press("post", "/articles") for _ in range(2)]
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.json()["id"] != second.json()["id"]
+    unlike = {"title": "Another", "content": "It has nothing of an example.", "published": True}
+    assert (await client.post("/articles", json=unlike, headers=bearer)).status_code == 201
     for _ in range(2):
-        assert len((await press("get", "/articles")).json()) == 2
+        assert len((await press("get", "/articles")).json()) == 3
         assert len((await press("get", "/tags")).json()) == 2
     here = {"article_id": first.json()["id"], "version": 1, "format": "atom", "username": "ada", "tag": "engines"}
     article = "/articles/{article_id}"

@@ -106,26 +106,32 @@ class Names(CommaSeparated, tuple[str, ...]):
 
 
 class FieldList(Names):
-    """The fields to show instead of all of them, separated by commas or one a parameter. Raises `Invalid`."""
+    """The fields to show instead of all of them: repeated or comma-separated. Raises `Invalid`."""
 
     __slots__ = ()
     ALLOWED = FIELDS
 
 
 class IncludeList(Names):
-    """What to show besides, separated by commas or one a parameter. Raises `Invalid`."""
+    """What to show besides: repeated or comma-separated. Raises `Invalid`."""
 
     __slots__ = ()
     ALLOWED = tuple(Include)
 
 
 class TagList(CommaSeparated, Tags):
-    """Tags, separated by commas or one a parameter: the articles that have all of them. Raises `Invalid`."""
+    """Tags, repeated or comma-separated: the articles that have all of them. Raises `Invalid`."""
 
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
         return super().__new__(cls, text.split(",", cls.MAX))
+
+
+class LanguageRange(Language):
+    """A language range, without case: `en` finds `en-GB`, too (RFC 4647, section 3.3.1). Raises `Invalid`."""
+
+    __slots__ = ()
 
 
 class Timestamp:
@@ -220,7 +226,7 @@ class Listing(Selection):
         ]
         | msgspec.UnsetType
     ) = msgspec.UNSET
-    language: Language | msgspec.UnsetType = msgspec.UNSET
+    language: LanguageRange | msgspec.UnsetType = msgspec.UNSET
     author: Username | msgspec.UnsetType = msgspec.UNSET
     tags: TagList | msgspec.UnsetType = msgspec.UNSET
     status: (
