@@ -5,13 +5,13 @@ ARGS =
 # Plugins that only other tests use take a second to load.
 QUICK = -p no:faker -p no:schemathesis
 
-.PHONY: help runtime environment serve test format lint types imports unit coverage integration mutants bench bench-large probe lock clean
+.PHONY: help runtime environment serve test format lint types imports unit coverage integration mutants bench bench-large probe fuzz lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo 'PYTHON=python3.12 chooses the interpreter of .venv;'
-	@echo 'ARGS="…" is passed on by serve, unit, integration, bench, probe and lock.'
+	@echo 'ARGS="…" is passed on by serve, unit, integration, bench, probe, fuzz and lock.'
 
 runtime: ## make .venv with what the service needs, or bring it up to date (nothing to do when it is)
 	@sh scripts/environment runtime
@@ -61,9 +61,12 @@ bench-large: environment ## the same with a million articles, which takes half a
 probe: environment ## attack a service of its own and print figures (minutes; ARGS="slow_readers" for one of probes/)
 	@.venv/bin/python -m probes $(ARGS)
 
+fuzz: environment ## send made-up requests to a service of its own for ten minutes (ARGS="--help" for all there is)
+	@.venv/bin/python -m fuzz $(ARGS)
+
 lock: ## work out requirements.lock and requirements-dev.lock anew, with uv (ARGS="--upgrade" for newer versions)
 	@sh scripts/lock $(ARGS)
 
 clean: ## remove .venv and everything else that was made
 	@rm -rf .venv .venv.old .pdm-build .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist mutants
-	@find src tests examples migrations bench probes -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests examples migrations bench fuzz probes -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -180,9 +180,21 @@ class KeysContract:
             await client.post("/auth/login", data={"username": "Ada", "password": PASSWORD}, headers=keyed({})),
             await client.post(f"{path}/previews", json={}, headers=keyed(ada)),
             await client.post(f"{path}/archive", headers=keyed(ada)),
+            await client.patch(path, json={"title": "New"}, headers=keyed(ada)),
+            await client.delete(path, headers=keyed(ada)),
+            await client.patch(f"{path}/working-copy", json={"title": "New"}, headers=keyed(ada)),
+            await client.get(path, headers=keyed(ada)),
+            await client.get("/feed.atom", headers=keyed({})),
+            await client.get("/health/live", headers=keyed({})),
         ]
+        sentence = (
+            "This route takes no Idempotency-Key: leave it out, or send it to POST /articles "
+            "or POST /articles/{article_id}/revisions/{version}/restore "
+            "or POST /articles/{article_id}/working-copy/publish."
+        )
         for answer in answers:
-            assert "takes no Idempotency-Key" in problem(answer, 400)["detail"]
+            assert problem(answer, 400)["detail"] == sentence
+        assert (await client.head(path, headers=keyed(ada))).status_code == 400
         assert problem(await client.get("/users/Cleo"), 404)
         assert await found(client, f"{path}/previews", ada) == []
         assert await found(client, path, ada) == article

@@ -177,7 +177,7 @@ def _headers(parameters: list[dict[str, Any]]) -> Iterator[Header]:
     yield {}
     for each in parameters:
         if each["in"] == "header":
-            shown = [example["value"] for example in each.get("examples", {}).values()] or [each["example"]]
+            shown = [example["value"] for example in each.get("examples", {}).values()] or ['"a key"']
             yield from ({each["name"]: str(value)} for value in shown)
 
 

@@ -41,6 +41,17 @@ class PreviewsContract:
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["cache-control"] == "no-store"
 
+    async def test_what_others_add_to_the_link_is_ignored(
+        self, client: httpx.AsyncClient, ada: dict[str, str]
+    ) -> None:
+        draft = await write(client, ada, published=False)
+        preview = await issue(client, ada, draft)
+        assert (await found(client, f"{preview['url']}&fbclid=x&fbclid=y"))["title"] == draft["title"]
+        assert wrong(await client.get("/preview?fbclid=x")) == {"token": "Is missing."}
+        # The routes that the API alone has take none.
+        answer = await client.get(f"/articles/{draft['id']}/previews?fbclid=x", headers=ada)
+        assert wrong(answer) == {"fbclid": "Is not a parameter of this address."}
+
     async def test_a_preview_of_a_working_copy_shows_that(
         self, client: httpx.AsyncClient, ada: dict[str, str]
     ) -> None:

@@ -192,6 +192,50 @@ def at_the_root(folder: Path) -> Iterator[tuple[Service, str]]:
         yield service, service.url
 
 
+def sign_in(page: Page, name: str) -> None:
+    """Sign in with the form that the page has for that."""
+    page.click("button.authorize")
+    page.write("#oauth_username", name)
+    page.write("#oauth_password", PASSWORD)
+    page.click(".modal-ux button.authorize")
+    page.wait_for(".modal-ux h6", "Authorized")
+    page.click(".modal-ux button.btn-done")
+
+
+def open_everything(page: Page) -> None:
+    """Open every operation."""
+    closed = "document.querySelectorAll('.opblock:not(.is-open) button.opblock-summary-control')"
+    # A few at a time: all at once would keep the page from answering for a while.
+    few = f"[...{closed}].slice(0, 5).forEach(button => button.click())"
+
+    def is_open() -> bool:
+        page.evaluate(few)
+        return bool(page.evaluate(f"{closed}.length") == 0)
+
+    eventually(is_open, "every operation is open", within=2 * PATIENCE)
+
+
+def reload(page: Page) -> None:
+    """Load the page anew, and wait until its API is there."""
+    page.evaluate("window.isOld = true")
+    page.call("Page.reload")
+    eventually(lambda: page.evaluate("!window.isOld"), "the page is a new one")
+    page.wait_for(".opblock")
+
+
+def execute(page: Page, operation: str) -> str:
+    """Send what the form of an operation holds; the answer is the status of the reply."""
+    page.wait_for(operation)
+    # One that was open is open again after a reload.
+    if not page.evaluate(f"document.querySelector({operation!r}).matches('.is-open')"):
+        page.click(f"{operation} button.opblock-summary-control")
+    page.click(f"{operation} .try-out__btn")
+    page.click(f"{operation} button.execute")
+    status = f"{operation} .live-responses-table tbody .response-col_status"
+    page.wait_for(status)
+    return str(page.evaluate(f"document.querySelector({status!r}).innerText")).strip()[:3]
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed.")
 @pytest.mark.parametrize(("started", "docs_path"), [(at_the_root, "/docs"), (below_a_path, "/docs/")])
 def test_an_article_is_written_from_the_page(
@@ -205,13 +249,7 @@ def test_an_article_is_written_from_the_page(
         service.register("ada")
         page.call("Page.navigate", url=site + docs_path)
 
-        page.click("button.authorize")
-        page.write("#oauth_username", "ada")
-        page.write("#oauth_password", PASSWORD)
-        page.click(".modal-ux button.authorize")
-        page.wait_for(".modal-ux h6", "Authorized")
-        page.click(".modal-ux button.btn-done")
-
+        sign_in(page, "ada")
         article = {"title": "Written in the page", "content": "Tried out, and kept.", "published": True}
         writing = "#operations-articles-write_article"
         page.click(f"{writing} button.opblock-summary-control")
@@ -225,15 +263,7 @@ def test_an_article_is_written_from_the_page(
         (found,) = client.get("/articles").json()
         assert {name: found[name] for name in article} == article
 
-        closed = "document.querySelectorAll('.opblock:not(.is-open) button.opblock-summary-control')"
-        # A few at a time: all at once would keep the page from answering for a while.
-        few = f"[...{closed}].slice(0, 5).forEach(button => button.click())"
-
-        def is_open() -> bool:
-            page.evaluate(few)
-            return bool(page.evaluate(f"{closed}.length") == 0)
-
-        eventually(is_open, "every operation is open", within=2 * PATIENCE)
+        open_everything(page)
         requests = page.requests()
         expected = {docs_path, "/docs/swagger-ui.css", "/openapi.json", "/auth/login", "/articles"}
         assert set(requests) >= {site + path for path in expected}
@@ -247,6 +277,42 @@ def test_an_article_is_written_from_the_page(
             lambda: page.evaluate("true") and "Content Security Policy" in str(page.complaints()),
             "the policy is violated",
         )
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed.")
+def test_a_reload_keeps_the_token_and_no_password(tmp_path: Path) -> None:
+    with Service(tmp_path / "data", app_name="Notes & <More>") as service, browser(tmp_path / "chromium") as page:
+        service.register("ada")
+        page.call("Page.navigate", url=f"{service.url}/docs")
+        assert execute(page, "#operations-users-show_me") == "401"
+        sign_in(page, "ada")
+        kept = page.evaluate("JSON.stringify(sessionStorage) + JSON.stringify(localStorage)")
+        assert "access_token" in kept
+        assert PASSWORD not in kept
+
+        reload(page)
+        page.wait_for("button.authorize.locked")
+        assert page.evaluate("document.title") == "Notes & <More> · API"
+        assert execute(page, "#operations-users-show_me") == "200"
+
+        page.click("button.authorize")
+        page.click(".modal-ux .auth-btn-wrapper button.modal-btn:not(.btn-done)")
+        reload(page)
+        page.wait_for("button.authorize.unlocked")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed.")
+def test_a_phone_shows_the_page_without_scrolling_sideways(tmp_path: Path) -> None:
+    with Service(tmp_path / "data") as service, browser(tmp_path / "chromium") as page:
+        page.call("Emulation.setDeviceMetricsOverride", width=360, height=780, deviceScaleFactor=2, mobile=True)
+        page.call("Page.navigate", url=f"{service.url}/docs")
+        assert execute(page, "#operations-articles-list_articles") == "200"
+        open_everything(page)
+        page.click("button.authorize")
+        page.wait_for("#oauth_username")
+        assert page.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [360, 360]
+        cut = "[...document.querySelectorAll('button, input, select, textarea')].map(e => e.getBoundingClientRect())"
+        assert page.evaluate(f"{cut}.filter(place => place.left < 0 || place.right > 360).length") == 0
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/"])

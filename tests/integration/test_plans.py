@@ -25,13 +25,14 @@ FILL = (
     f"""
     INSERT INTO articles (
         title, content, content_html, excerpt, word_count, tags, tag_keys, author_id, slug, address, featured,
-        publish_at, published_at, version, edition, text_version, created_at, updated_at
+        publish_at, published_at, version, edition, text_version, created_at, updated_at, language
     )
     SELECT
         n, 'Some words.', repeat('Some words. ', 80), 'Some words.', 2,
         ARRAY['t' || n % 1000], ARRAY['t' || n % 1000],
         1 + n % 1000, 's' || n, 's' || n, n % 1000 = 0,
-        CASE WHEN n % 10 > 0 THEN moment END, CASE WHEN n % 10 > 0 THEN moment END, 1, '1-x', 1, moment, moment
+        CASE WHEN n % 10 > 0 THEN moment END, CASE WHEN n % 10 > 0 THEN moment END, 1, '1-x', 1, moment, moment,
+        CASE WHEN n % 1000 = 1 THEN 'de-AT' WHEN n % 5 > 0 THEN 'en-GB' END
     FROM (SELECT n, timestamptz '{NOON}' - n * interval '1 min' AS moment FROM generate_series(1, {MANY}) n)
     """,  # noqa: S608 - of constants
     "INSERT INTO slugs SELECT address, id FROM articles WHERE publish_at IS NOT NULL",
@@ -141,6 +142,11 @@ async def test_a_word_that_every_article_has_is_searched_among_those_written_las
 
 async def test_what_nobody_has_and_what_everybody_has_are_found_soon(many: Database) -> None:
     for filters, given in (
+        ({"language"}, {"language": "nn"}),
+        ({"language"}, {"language": "de"}),
+        ({"language"}, {"language": "en"}),
+        ({"language"}, {"language": "en-us"}),
+        ({"language", "tags"}, {"language": "en", "tags": ["t7"]}),
         ({"tags"}, {"tags": ["nowhere"]}),
         ({"tags"}, {"tags": ["t7"]}),
         ({"tags"}, {"tags": ["t7", "t8"]}),

@@ -114,6 +114,24 @@ def test_a_control_character_in_a_content_is_named_with_its_line_and_column(text
 
 
 @pytest.mark.parametrize(
+    ("language_range", "tag", "matches"),
+    [
+        ("en", "en", True),
+        ("EN", "en-GB", True),
+        ("en-gb", "EN-GB", True),
+        ("en-GB", "en", False),
+        ("en", "enm", False),
+        ("de-A", "de-AT", False),
+        ("zh-Hant", "zh-Hant-TW", True),
+        # Extended filtering would find it (section 3.3.2).
+        ("zh-TW", "zh-Hant-TW", False),
+    ],
+)
+def test_a_language_range_matches_its_tag_and_longer_ones(language_range: str, tag: str, matches: bool) -> None:
+    assert Language(language_range).matches(Language(tag)) is matches
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", 0),

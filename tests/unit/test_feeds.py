@@ -7,6 +7,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from blog.container import in_memory
+from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http import feeds, openapi, sitemaps
 from blog.entrypoints.http.app import build
 from blog.settings import Settings, SettingsError
@@ -109,7 +110,7 @@ def test_what_is_documented_of_feeds_is_openapi() -> None:
         *(feeds.show_feed, feeds.show_feed_of_author, feeds.show_feed_of_tag),
         *(sitemaps.show_sitemap, sitemaps.show_robots),
     )
-    document = json.loads(json.dumps(openapi.document("Blog", routes)))
+    document = json.loads(json.dumps(openapi.document(Site(name="Blog", url="http://x", authority="x"), routes)))
     validate(document)
     assert {parameter["name"] for parameter in document["paths"]["/feed.{format}"]["get"]["parameters"]} == {
         *("format", "content", "cursor")

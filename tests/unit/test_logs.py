@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -20,6 +21,7 @@ from blog.entrypoints import logs
 from blog.entrypoints.http.edge import Receive, Send, edge
 from blog.entrypoints.http.limits import PageLimiter
 from blog.entrypoints.http.problems import cause_of
+from tests.contracts.asking import edit, sign_in, write
 
 
 @pytest.fixture(autouse=True)
@@ -178,6 +180,24 @@ async def test_a_line_break_in_an_input_stays_in_its_line(
     assert len(logged.splitlines()) == 2
     assert "\x1b[2J" not in logged
     assert "\x9b" not in logged
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+async def test_a_status_is_a_number(
+    client: httpx.AsyncClient, capsys: Captured, log_format: Literal["json", "console"]
+) -> None:
+    ada = await sign_in(client, "Ada")
+    moved = await write(client, ada, slug="before")
+    await edit(client, ada, moved, slug="after")
+    logs.configure(log_format=log_format, debug=False)
+    seen = set()
+    for path in ("/articles", "/articles/before", "/articles?limit=0", "/users/me", "/nowhere", "/" + "a" * 9000):
+        for method in ("GET", "POST", "OPTIONS"):
+            answer = await client.request(method, path)
+            line = re.sub(r"\x1b\[[0-9;]*m", "", said(capsys))
+            assert re.search(rf'\bstatus("?:|=){answer.status_code}\b', line), line
+            seen.add(answer.status_code)
+    assert seen == {200, 204, 308, 401, 404, 405, 414, 422}
 
 
 async def test_looking_at_health_is_no_news(client: httpx.AsyncClient, capsys: Captured) -> None:

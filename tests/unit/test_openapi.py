@@ -21,21 +21,26 @@ from blog.domain.slugs import RESERVED, Slug
 from blog.domain.tags import Tag
 from blog.domain.users import Email, NewPassword, Password, Username
 from blog.domain.web_addresses import WebAddress
+from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http import openapi
 from blog.entrypoints.http.app import ROUTES
 from blog.entrypoints.http.articles import LongContent
+from blog.entrypoints.http.contract import JSON
 
 if TYPE_CHECKING:
     from openapi_schema_validator import OAS31Validator
 
+SITE = Site(name="Blog", url="https://example.org", authority="example.org")
 SNAPSHOT = Path(__file__).with_name("openapi.json")
+NESTED = ("AuthorView", "FieldError", "JsonFeedAuthor", "JsonFeedItem")
+"""Parts of other models, which have the example."""
 ACCEPT = 'ACCEPT_OPENAPI=1 make unit ARGS="-k openapi"'
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     """As it is sent."""
-    return dict(json.loads(json.dumps(openapi.document("Blog", ROUTES))))
+    return dict(json.loads(json.dumps(openapi.document(SITE, ROUTES))))
 
 
 def validator(document: dict[str, Any], schema: dict[str, Any]) -> "OAS31Validator":
@@ -96,14 +101,14 @@ def test_whatever_fails_is_a_problem(document: dict[str, Any]) -> None:
             assert all(each["value"]["status"] == status for each in content["examples"].values())
     assert {status for status, _ in responses(document)} == {
         *(200, 201, 204, 304, 308),
-        *(400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 428, 429, 500, 503),
+        *(400, 401, 403, 404, 408, 409, 412, 413, 414, 415, 422, 428, 429, 431, 500, 503),
     }
 
 
 def test_every_body_has_an_example_and_every_example_fits(document: dict[str, Any]) -> None:
     for name, schema in document["components"]["schemas"].items():
         examples = schema.get("examples", [])
-        assert examples or "enum" in schema or name in ("FieldError", "AuthorView") or name.endswith("Problem")
+        assert examples or "enum" in schema or name in NESTED or name.endswith("Problem")
         for each in examples:
             validator(document, schema).validate(each)
             assert set(schema["required"]) <= set(each)
@@ -120,14 +125,82 @@ def test_every_body_has_an_example_and_every_example_fits(document: dict[str, An
 def test_a_token_is_needed_or_taken_or_neither(document: dict[str, Any]) -> None:
     token: list[dict[str, list[str]]] = [{"password": []}, {"bearer": []}]
     optional: list[dict[str, list[str]]] = [{}, *token]
+    none: list[dict[str, list[str]]] = []
     found = {operation["operationId"]: operation.get("security") for operation in operations(document)}
     assert found == {
         **dict.fromkeys(found, token),
-        **dict.fromkeys(["register", "log_in", "show_profile", "show_preview", "show_live", "show_ready"]),
-        **dict.fromkeys(["show_feed", "show_feed_of_author", "show_feed_of_tag", "show_sitemap", "show_robots"]),
+        **dict.fromkeys(["register", "log_in", "show_profile", "show_preview", "show_live", "show_ready"], none),
+        **dict.fromkeys(
+            ["show_feed", "show_feed_of_author", "show_feed_of_tag", "show_sitemap", "show_robots"], none
+        ),
         **dict.fromkeys(["list_articles", "show_article", "list_tags"], optional),
     }
     assert {scheme for choice in token for scheme in choice} == set(document["components"]["securitySchemes"])
+
+
+def prefilled(document: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
+    """What Swagger UI sends of an operation whose form nobody has touched, but for its path."""
+    query: dict[str, Any] = {}
+    headers: dict[str, Any] = {}
+    for parameter in operation.get("parameters", []):
+        if "$ref" in parameter:
+            parameter = document["components"]["parameters"][parameter["$ref"].rpartition("/")[2]]
+        examples = [each["value"] for each in parameter.get("examples", {}).values()]
+        schema = parameter["schema"]
+        for value in [*examples, *(parameter[name] for name in ("example",) if name in parameter)][:1]:
+            {"query": query, "header": headers, "path": {}}[parameter["in"]][parameter["name"]] = value
+        assert "example" not in schema
+        assert "examples" not in schema
+    sent: dict[str, Any] = {"params": query, "headers": headers}
+    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+        schema = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+        sent["json" if media_type == JSON else "data"] = schema["examples"][0]
+    return sent
+
+
+@pytest.mark.http
+async def test_a_form_that_nobody_has_touched_works_twice(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+
+    async def press(method: str, path: str, **places: object) -> httpx.Response:
+        sent = prefilled(document, document["paths"][path][method])
+        sent["headers"] |= bearer
+        return await client.request(method, path.format(**places), **sent)
+
+    bearer: dict[str, str] = {}
+    assert (await press("post", "/users")).status_code == 201
+    tokens = [await press("post", "/auth/login") for _ in range(2)]
+    bearer["Authorization"] = f"Bearer {tokens[1].json()['access_token']}"
+    first, second = [await press("post", "/articles") for _ in range(2)]
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json()["id"] != second.json()["id"]
+    unlike = {"title": "Another", "content": "It has nothing of an example.", "published": True}
+    assert (await client.post("/articles", json=unlike, headers=bearer)).status_code == 201
+    for _ in range(2):
+        assert len((await press("get", "/articles")).json()) == 3
+        assert len((await press("get", "/tags")).json()) == 2
+    here = {"article_id": first.json()["id"], "version": 1, "format": "atom", "username": "ada", "tag": "engines"}
+    article = "/articles/{article_id}"
+    for method, path in (
+        ("get", article),
+        ("patch", article),
+        ("patch", f"{article}/working-copy"),
+        ("get", f"{article}/working-copy"),
+        ("post", f"{article}/previews"),
+        ("get", f"{article}/previews"),
+        ("get", f"{article}/revisions"),
+        ("get", f"{article}/revisions/{{version}}"),
+        ("get", f"{article}/revisions/{{version}}/diff"),
+        ("post", f"{article}/revisions/{{version}}/restore"),
+        ("post", f"{article}/archive"),
+        ("get", "/feed.{format}"),
+        ("get", "/users/{username}/feed.{format}"),
+        ("get", "/tags/{tag}/feed.{format}"),
+        ("get", "/sitemap.xml"),
+    ):
+        for _ in range(2):
+            answer = await press(method, path, **here)
+            assert answer.is_success, (method, path, answer.text)
 
 
 def test_what_names_a_version_says_so(document: dict[str, Any]) -> None:

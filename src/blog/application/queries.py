@@ -191,6 +191,7 @@ class ArticleFilter:
     published_after: datetime | None = None
     published_before: datetime | None = None
     language: Language | None = None
+    """A language range, which matches longer tags too: see `Language.matches`."""
     words: SearchWords | None = None
 
 

@@ -82,6 +82,18 @@ class Language(str):
             raise Invalid("Must be a language tag, such as en or pt-BR.")
         return super().__new__(cls, text)
 
+    @property
+    def key(self) -> str:
+        """The tag for comparison: case has no meaning (RFC 5646, section 2.1.1)."""
+        return self.lower()
+
+    def matches(self, tag: "Language") -> bool:
+        """Whether this one, as a language range, matches a tag: basic filtering (RFC 4647, section 3.3.1).
+
+        `en` matches `en` and `en-GB`; `en-GB` does not match `en`.
+        """
+        return tag.key == self.key or tag.key.startswith(f"{self.key}-")
+
 
 class ArticleNotFound(NotFound):
     """There is no such article, or it is hidden from whoever asks: nobody can tell which."""

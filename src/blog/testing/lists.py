@@ -51,7 +51,9 @@ class StoredLists:
     async def test_a_filter_narrows_down_by_all_that_it_says(self, storage: Storage) -> None:
         ada, bob = await keep_user(storage), await keep_bob(storage)
         one = await keep_article(storage, ada, tags=Tags(["Looms"]), published_at=NOON - 9 * DAY)
-        two = await keep_article(storage, bob, featured=False, language=Language("de"), published_at=NOON - 5 * DAY)
+        two = await keep_article(
+            storage, bob, featured=False, language=Language("De-AT"), published_at=NOON - 5 * DAY
+        )
         draft = await keep_draft(storage, ada, featured=True)
         for wanted, expected in (
             ({}, {one, two, draft}),
@@ -65,6 +67,12 @@ class StoredLists:
             ({"featured": True}, {one, draft}),
             ({"featured": False}, {two}),
             ({"language": Language("de")}, {two}),
+            ({"language": Language("DE-at")}, {two}),
+            ({"language": Language("de-A")}, set()),
+            ({"language": Language("de-AT-1996")}, set()),
+            ({"language": Language("en")}, {one, draft}),
+            ({"language": Language("EN-gb")}, {one, draft}),
+            ({"language": Language("fr")}, set()),
             ({"published_after": NOON - 9 * DAY}, {two}),
             ({"published_before": NOON - 5 * DAY}, {one}),
             ({"published_after": NOON - 9 * DAY, "published_before": NOON - 5 * DAY}, set()),

@@ -90,7 +90,6 @@ FILTERS = {
     "featured": articles.c.featured == bindparam("featured"),
     "published_after": and_(_BEEN_OUT, articles.c.published_at > bindparam("published_after")),
     "published_before": and_(_BEEN_OUT, articles.c.published_at < bindparam("published_before")),
-    "language": articles.c.language == bindparam("language"),
 }
 """By the names of the fields of `ArticleFilter`, beside those that are `SPARSE`."""
 
@@ -304,6 +303,8 @@ class DatabaseArticleQueries:
         given: dict[str, Any] = {"viewer": viewer, "at": at, "language": None, **wanted}
         if filter.author:
             given["author"] = filter.author.key
+        if filter.language:
+            given["language"] = filter.language.key
         if filter.tags:
             given["tags"] = [tag.key for tag in filter.tags]
         if filter.words:

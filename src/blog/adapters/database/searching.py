@@ -1,4 +1,4 @@
-"""What finds articles by what only few may have: words, and tags."""
+"""What finds articles by what only few may have: words, tags, and a language."""
 
 from collections.abc import Callable, Collection
 from typing import Any
@@ -10,9 +10,11 @@ from sqlalchemy import (
     Select,
     Subquery,
     Text,
+    and_,
     bindparam,
     case,
     cast,
+    collate,
     column,
     func,
     literal_column,
@@ -29,13 +31,24 @@ from blog.application.queries import RANKED
 
 # Words as they stand, or as the language makes of them. They are `SearchWords.normalized`: of what else people write,
 # PostgreSQL refuses some with an error, such as 33 hyphens.
-_STEMS = func.blog_configuration(bindparam("language", type_=Text))
+_LANGUAGE = bindparam("language", type_=Text)
+_STEMS = func.blog_configuration(_LANGUAGE)
 QUERY = func.websearch_to_tsquery(literal_column("'simple'::regconfig"), bindparam("words")).op("||")(
     func.websearch_to_tsquery(_STEMS, bindparam("words"))
 )
 # Worked out once, and not for each article.
 _ASKED = select(QUERY).scalar_subquery()
+
+
+def in_language(language: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether the language range `language` matches a tag: see `Language.matches`."""
+    tag = func.lower(collate(language, "C"))
+    # In ASCII, "-" comes before letters and digits, and "." comes after it.
+    return and_(tag >= _LANGUAGE, tag < _LANGUAGE.op("||")(literal_column("'.'")))
+
+
 SPARSE: dict[str, Callable[[Any], ColumnElement[bool]]] = {
+    "language": lambda c: in_language(c.language),
     "tags": lambda c: c.tag_keys.contains(bindparam("tags", type_=ARRAY(Text))),
     "words": lambda c: c.search.op("@@", is_comparison=True)(_ASKED),
 }
@@ -120,7 +133,7 @@ def by_relevance(*conditions: ColumnElement[bool], rounds: int, limit: int, skip
     return (found.offset(bindparam("into")) if skips else found).subquery("best")
 
 
-LOOKED_AT = {"tags": 8, "words": 2}
+LOOKED_AT = {"language": 8, "tags": 8, "words": 2}
 """How many articles are looked at one by one before an index is asked, times the square root of the highest id.
 
 That is about how many there are, and is known without counting them. With so many, looking at them takes about as
@@ -154,7 +167,7 @@ def by_date(
     times = literal_column(str(min(LOOKED_AT[name] for name in names)), Float)
     some = select(cast(times * func.sqrt(func.max(articles.c.id)), BigInteger)).scalar_subquery()
     looked_at = (
-        select(articles.c.id, articles.c.tag_keys, articles.c.search, by.label("key"))
+        select(articles.c.id, articles.c.language, articles.c.tag_keys, articles.c.search, by.label("key"))
         .where(*conditions)
         .order_by(*in_order(by, articles.c.id))
         .limit(some)

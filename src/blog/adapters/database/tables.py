@@ -127,13 +127,7 @@ articles = Table(
     Index("ix_articles_out_updated_at_id", "updated_at", "id", postgresql_where=text("publish_at IS NOT NULL")),
     Index("ix_articles_out_published_at_id", "published_at", "id", postgresql_where=text("published_at IS NOT NULL")),
     Index("ix_articles_featured_created_at_id", "created_at", "id", postgresql_where=text("featured")),
-    Index(
-        "ix_articles_known_language_created_at_id",
-        "language",
-        "created_at",
-        "id",
-        postgresql_where=text("language IS NOT NULL"),
-    ),
+    Index("ix_articles_language", text('lower(language COLLATE "C")')),
     Index(None, "author_id", "created_at", "id"),
     Index("ix_articles_tag_keys", "tag_keys", postgresql_using="gin"),
     # Those that are to come out, or came out, by themselves.

@@ -91,7 +91,7 @@ def fits(article: Article, author: User, wanted: ArticleFilter, at: datetime) ->
             wanted.featured is None or article.featured == wanted.featured,
             wanted.published_after is None or (out is not None and out > wanted.published_after),
             wanted.published_before is None or (out is not None and out < wanted.published_before),
-            wanted.language is None or article.language == wanted.language,
+            wanted.language is None or (article.language is not None and wanted.language.matches(article.language)),
             wanted.words is None or any(holds(alternative, article) for alternative in wanted.words.alternatives),
         )
     )

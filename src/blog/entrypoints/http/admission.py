@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
 from functools import cache
@@ -25,7 +25,7 @@ from blog.application.ports import RequestKey
 from blog.application.queries import AccountView
 from blog.domain.tags import Tags
 from blog.domain.users import InvalidToken
-from blog.entrypoints.http.contract import FORM, Body, Contract, MediaType, Query
+from blog.entrypoints.http.contract import FORM, Body, CommaSeparated, Contract, LinkQuery, MediaType, Query
 from blog.entrypoints.http.problems import MAX_ERRORS, FieldError, InvalidRequest, NotSignedIn, TooLarge
 
 MAX_BODY = 4 * 1024 * 1024
@@ -74,8 +74,12 @@ Fields = TypeVar("Fields", bound=msgspec.Struct)
 class Admission:
     """What is in front of every handler."""
 
-    def __init__(self, authenticating: Callable[[], Authenticating], *, require_if_match: bool) -> None:
+    def __init__(
+        self, authenticating: Callable[[], Authenticating], *, require_if_match: bool, keyed: Sequence[str]
+    ) -> None:
+        """`keyed` are the routes that take an `Idempotency-Key`, such as `POST /articles`: a refusal names them."""
         self._authenticating, self._require_if_match = authenticating, require_if_match
+        self._no_key = f"This route takes no Idempotency-Key: leave it out, or send it to {' or '.join(keyed)}."
 
     async def __call__(self, connection: Request[Any, Any, Any], terms: Contract) -> None:
         """Raises `InvalidToken`, `NotSignedIn`, what a body that cannot be read raises, and `InvalidRequest`."""
@@ -92,8 +96,10 @@ class Admission:
             raise InvalidRequest(errors)
         if terms.if_match:
             scope["state"]["expected"] = self._read_if_match(connection)
-        if scope.get("method") == "POST" and "idempotency-key" in connection.headers:
-            scope["state"]["request_key"] = await _read_key(connection, terms)
+        if "idempotency-key" in connection.headers:
+            if not terms.once:
+                raise ClientException(self._no_key)
+            scope["state"]["request_key"] = await _read_key(connection)
 
     def _read_if_match(self, connection: Request[Any, Any, Any]) -> frozenset[str] | None:
         """The editions that a change may be made to; None for any.
@@ -166,10 +172,8 @@ def request_key(request: Request[Any, Any, Any]) -> RequestKey | None:
     return key
 
 
-async def _read_key(connection: Request[Any, Any, Any], terms: Contract) -> RequestKey:
+async def _read_key(connection: Request[Any, Any, Any]) -> RequestKey:
     """The header Idempotency-Key (draft-ietf-httpapi-idempotency-key-header), with quotes or without."""
-    if not terms.once:
-        raise ClientException("This address takes no Idempotency-Key: leave it out.")
     given = connection.headers.getall("idempotency-key")
     key = re.fullmatch(KEY, given[0])
     if len(given) > 1 or not key:
@@ -333,12 +337,13 @@ def _check_media_type(request: Request[Any, Any, Any], expected: str) -> None:
 def _read_pairs(
     raw: bytes, model: type[msgspec.Struct], errors: list[FieldError], place: Callable[[str, str], FieldError]
 ) -> dict[str, str]:
-    """`application/x-www-form-urlencoded` (WHATWG URL, section 5), each name once.
+    """`application/x-www-form-urlencoded` (WHATWG URL, section 5), each name once, or joined by commas where it may.
 
     Unknown names are left out where the model does not forbid them.
     """
+    decoding = "replace" if issubclass(model, LinkQuery) else "strict"
     try:
-        pairs = parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=100)
+        pairs = parse_qsl(raw.decode(errors=decoding), keep_blank_values=True, errors=decoding, max_num_fields=100)
     except UnicodeDecodeError:
         raise ClientException("The query or form is not UTF-8.") from None
     except ValueError:
@@ -346,9 +351,26 @@ def _read_pairs(
     if not model.__struct_config__.forbid_unknown_fields:
         known = {this.encode_name for this in _fields(model)}
         pairs = [(name, value) for name, value in pairs if name in known]
-    counts = Counter(name for name, _ in pairs)
-    errors.extend(place(name, "Must be given once.") for name, count in counts.items() if count > 1)
-    return {name: value for name, value in pairs if counts[name] == 1}
+    lists = _lists(model)
+    read: dict[str, str] = {}
+    for name, value in pairs:
+        read[name] = f"{read[name]},{value}" if name in read and name in lists else value
+    counts = Counter(name for name, _ in pairs if name not in lists)
+    doubled = {name for name, count in counts.items() if count > 1}
+    errors.extend(place(name, "Must be given once.") for name in counts if name in doubled)
+    return {name: value for name, value in read.items() if name not in doubled}
+
+
+@cache
+def _lists(model: type[msgspec.Struct]) -> frozenset[str]:
+    """The parameters that hold a list."""
+    return frozenset(
+        this.encode_name
+        for this in _fields(model)
+        if any(
+            isinstance(kind, type) and issubclass(kind, CommaSeparated) for kind in (this.type, *get_args(this.type))
+        )
+    )
 
 
 @cache

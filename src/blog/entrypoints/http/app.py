@@ -36,7 +36,7 @@ from blog.entrypoints.http import (
     users,
     working_copies,
 )
-from blog.entrypoints.http.contract import OPEN, Contract
+from blog.entrypoints.http.contract import OPEN, Contract, address_of
 from blog.entrypoints.http.delivery import Budget, bounded
 from blog.entrypoints.http.edge import ASGIApp, Message, Send, edge
 from blog.entrypoints.http.forwarded import client_of
@@ -109,7 +109,7 @@ def build(container: Container) -> ASGIApp:
     site = Site(name=settings.app_name, url=settings.site_url, authority=settings.authority)
     handlers = [
         *(ROUTES if settings.registration == "open" else CLOSED_ROUTES),
-        openapi.serve(settings.app_name, ROUTES, path=site.path),
+        openapi.serve(site, ROUTES),
         docs.show_docs,
         docs.show_docs_file,
     ]
@@ -124,7 +124,16 @@ def build(container: Container) -> ASGIApp:
             await asyncio.wait([watching])
             await close(container)
 
-    admit = admission.Admission(container.authenticating, require_if_match=settings.require_if_match)
+    admit = admission.Admission(
+        container.authenticating,
+        require_if_match=settings.require_if_match,
+        keyed=[
+            f"{method} {address_of(route)}"
+            for route in ROUTES
+            for method in route.http_methods
+            if route.opt.get("contract", OPEN).once
+        ],
+    )
     parts: Parts = {
         **{name: _part(provider) for name, provider in container.providers.items()},
         **{

@@ -34,7 +34,7 @@ from blog.domain.tags import Tags
 from blog.domain.web_addresses import WebAddress
 from blog.entrypoints.formats import atom
 from blog.entrypoints.formats.feeds import Site
-from blog.entrypoints.http.contract import JSON, Body, Contract, Path
+from blog.entrypoints.http.contract import JSON, PARTIAL, Body, Contract, Path
 from blog.entrypoints.http.delivery import LARGE, Budget
 from blog.entrypoints.http.limits import PageLimits, encode_page
 from blog.entrypoints.http.listing import (
@@ -183,7 +183,9 @@ def last_modified(article: ArticleView, now: datetime) -> dict[str, str]:
     "/articles",
     tags=["articles"],
     contract=Contract(
-        query=Listing, reply=(list[ArticleReply], list[PartialArticle]), headers=("Link", "X-Total-Count")
+        query=Listing,
+        reply={JSON: list[ArticleReply], PARTIAL: list[PartialArticle]},
+        headers=("Link", "X-Total-Count"),
     ),
 )
 async def list_articles(
@@ -229,7 +231,7 @@ async def list_articles(
     headers["Link"] = f"{headers['Link']}, {feed}" if headers else feed
     if page.total is not None:
         headers["X-Total-Count"] = str(page.total)
-    return Answer(content, media_type=JSON, headers=headers)
+    return Answer(content, media_type=parameters.media_type, headers=headers)
 
 
 @get(
@@ -239,7 +241,7 @@ async def list_articles(
     contract=Contract(
         path=ArticleOrSlugPath,
         query=Selection,
-        reply=(ArticleReply, PartialArticle),
+        reply={JSON: ArticleReply, PARTIAL: PartialArticle},
         headers=("ETag",),
         problems=(ArticleNotFound,),
         redirects=True,
@@ -257,7 +259,8 @@ async def show_article(
     Nobody but its author finds one that is not published. A slug that the article had before leads to where it is.
     """
     article = await article_queries.get(which, viewer=viewer, include=parameters.included)
-    return respond(article_reply(article, parameters, headers=last_modified(article, now())))
+    shown = article_reply(article, parameters, headers=last_modified(article, now()))
+    return respond(shown, media_type=parameters.media_type)
 
 
 @post(

@@ -1,16 +1,23 @@
 """What a route takes and answers, declared once: the admission reads by it, the OpenAPI document shows it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
+from litestar.handlers import HTTPRouteHandler
 
 from blog.domain.errors import BlogError
 
 MediaType = Literal["application/json", "application/x-www-form-urlencoded"]
 JSON: MediaType = "application/json"
 FORM: MediaType = "application/x-www-form-urlencoded"
+PARTIAL = "application/vnd.hexablog.partial+json"
+"""JSON that has only those fields that were asked for: a model of its own, which client generators tell by this.
+
+It is no parameter of `application/json`: that type has none (RFC 8259, section 11), and most tools ignore parameters.
+"""
 
 
 class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -18,7 +25,20 @@ class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Query(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The parameters of a query: its fields, each once, and no others."""
+    """The parameters of a query: its fields, and no others, each once unless it is `CommaSeparated`."""
+
+
+class LinkQuery(Query, forbid_unknown_fields=False):
+    """The parameters of a link that third parties follow. They add some of their own, which are ignored."""
+
+
+class CommaSeparated:
+    """A type of parameters that hold a list: separated by commas, in one parameter or in several of its name.
+
+    It is made of the whole list, separated by commas.
+    """
+
+    __slots__ = ()
 
 
 class Path(msgspec.Struct, kw_only=True):
@@ -42,9 +62,7 @@ class Contract:
     They are found by the pointer of an error, or else by the status.
     """
     reply: Any = None
-    """The model of the reply, where the handler encodes it by itself; or several, of which it is one."""
-    media_types: tuple[str, ...] = ()
-    """Those of the reply, where it has no model of ours."""
+    """The model of the reply, where the handler encodes it: of JSON, or of each media type. `str` is any text."""
     address: str | None = None
     """The route's path in the document, where it is in several places or reads more than a router can."""
     if_match: bool = False
@@ -60,3 +78,9 @@ class Contract:
 
 
 OPEN = Contract()
+
+
+def address_of(route: HTTPRouteHandler) -> str:
+    """The route's path as the document writes it: `/articles/{article_id}`."""
+    terms: Contract = route.opt.get("contract", OPEN)
+    return re.sub(r":\w+}", "}", terms.address or next(iter(route.paths)))

@@ -1,5 +1,6 @@
 """The API to read and to try out in a browser: Swagger UI, whose files are in this package."""
 
+import re
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -8,6 +9,7 @@ from litestar import get
 from litestar.exceptions import NotFoundException
 
 from blog.entrypoints.formats.feeds import Site
+from blog.entrypoints.http.contract import Contract, LinkQuery
 from blog.entrypoints.http.replies import Answer
 
 FOLDER = Path(__file__).with_name("swagger_ui")
@@ -31,13 +33,13 @@ HEADERS = {
 }
 
 
-@get("/docs", sync_to_thread=False)
+@get("/docs", sync_to_thread=False, contract=Contract(query=LinkQuery))
 def show_docs(site: Site) -> Answer:
     """The page."""
     return show_file(PAGE, site)
 
 
-@get("/docs/{name:str}", sync_to_thread=False)
+@get("/docs/{name:str}", sync_to_thread=False, contract=Contract(query=LinkQuery))
 def show_docs_file(name: str, site: Site) -> Answer:
     """What the page consists of."""
     return show_file(name, site)
@@ -47,11 +49,14 @@ def show_file(name: str, site: Site) -> Answer:
     """A file of the folder, as long as it is a part of the page."""
     if name not in MEDIA_TYPES:
         raise NotFoundException
-    return Answer(_content(name, site.path), media_type=MEDIA_TYPES[name], headers=HEADERS)
+    return Answer(_content(name, site), media_type=MEDIA_TYPES[name], headers=HEADERS)
 
 
 @cache
-def _content(name: str, path: str) -> bytes:
+def _content(name: str, site: Site) -> bytes:
     content = (FOLDER / name).read_bytes()
-    # The page alone holds addresses. Relative ones would mean different files with a slash behind /docs and without.
-    return content.replace(b"{path}", escape(path).encode()) if name == PAGE else content
+    if name != PAGE:
+        return content
+    # Relative addresses would mean different files with a slash behind /docs and without.
+    words = {b"path": site.path, b"name": site.name}
+    return re.sub(rb"\{(path|name)}", lambda found: escape(words[found[1]]).encode(), content)

@@ -119,7 +119,8 @@ def edge(app: ASGIApp, *, proxies: Collection[Network] = (), origins: Collection
         async def sending(message: Message) -> None:
             nonlocal status, delivery, started
             if message["type"] == "http.response.start":
-                status, started = message["status"], True
+                # A number, where the application has a name for it: the log shows it as it is.
+                status, started = int(message["status"]), True
                 if unread and not asked:
                     await drain()
                 message["headers"] = [

@@ -16,7 +16,7 @@ from blog.domain.tags import Tag, TagNotFound
 from blog.domain.users import Username, UserNotFound
 from blog.entrypoints.formats import atom, jsonfeed, rss
 from blog.entrypoints.formats.feeds import Feed, Site
-from blog.entrypoints.http.contract import Contract, Path, Query
+from blog.entrypoints.http.contract import Contract, LinkQuery, Path
 from blog.entrypoints.http.delivery import Budget
 from blog.entrypoints.http.limits import PageLimits
 from blog.entrypoints.http.listing import Cursor, around
@@ -63,7 +63,7 @@ class FeedOfTagPath(FeedPath):
     tag: Tag
 
 
-class FeedPage(Query):
+class FeedPage(LinkQuery):
     """Which page of a feed, and how much of each article."""
 
     content: Annotated[
@@ -95,12 +95,13 @@ def feed_of(
     """Reads feeds as the request wants them."""
     kind = request.scope["path"].rstrip("/").rpartition(".")[2]
     place = parameters.place
-    asked = dict(parse_qsl(request.scope["query_string"].decode()))
+    asked = dict(parse_qsl(request.scope["query_string"].decode(errors="replace")))
 
     async def answer(wanted: ArticleFilter, *, title: str, path: str, home: str) -> Answer:
         def page(cursor: str | None) -> str:
-            others = {name: value for name, value in asked.items() if name != "cursor"}
-            query = urlencode(others | ({"cursor": cursor} if cursor else {}))
+            # What third parties add to a link is nothing of the feed's address.
+            content = {"content": asked["content"]} if "content" in asked else {}
+            query = urlencode(content | ({"cursor": cursor} if cursor else {}))
             return f"{site.url}{path}.{kind}" + (f"?{query}" if query else "")
 
         included = {Include.AUTHOR, *([Include.CONTENT_HTML] if parameters.content == "full" else [])}
@@ -151,7 +152,7 @@ def tag_of(request: Request[Any, Any, Any]) -> Tag:
 
 
 FEED = {"feed": feed_of}
-SHOWN = tuple(media_type.partition(";")[0] for media_type in MEDIA_TYPES.values())
+SHOWN = {atom.MEDIA_TYPE: str, rss.MEDIA_TYPE: str, jsonfeed.MEDIA_TYPE: jsonfeed.JsonFeed}
 
 
 @get(
@@ -163,7 +164,7 @@ SHOWN = tuple(media_type.partition(";")[0] for media_type in MEDIA_TYPES.values(
         path=FeedPath,
         query=FeedPage,
         exclude_from_auth=True,
-        media_types=SHOWN,
+        reply=SHOWN,
         problems=(NoSuchFormat,),
     ),
 )
@@ -185,7 +186,7 @@ async def show_feed(feed: FeedOf, site: Site) -> Answer:
         path=FeedOfAuthorPath,
         query=FeedPage,
         exclude_from_auth=True,
-        media_types=SHOWN,
+        reply=SHOWN,
         problems=(UserNotFound,),
     ),
 )
@@ -219,7 +220,7 @@ async def show_feed_of_author(
         path=FeedOfTagPath,
         query=FeedPage,
         exclude_from_auth=True,
-        media_types=SHOWN,
+        reply=SHOWN,
         problems=(TagNotFound,),
     ),
 )

@@ -28,7 +28,7 @@ from blog.domain.tags import Tags
 from blog.domain.text import check_text
 from blog.domain.users import Username
 from blog.entrypoints.formats.feeds import Site
-from blog.entrypoints.http.contract import Query
+from blog.entrypoints.http.contract import JSON, PARTIAL, CommaSeparated, Query
 from blog.entrypoints.http.problems import FieldError, InvalidRequest
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -88,8 +88,8 @@ else:
     )
 
 
-class Names(tuple[str, ...]):
-    """Names of an allow-list, apart by commas, each once. Raises `Invalid`."""
+class Names(CommaSeparated, tuple[str, ...]):
+    """Names of an allow-list, separated by commas, each once. Raises `Invalid`."""
 
     __slots__ = ()
     ALLOWED: ClassVar[tuple[str, ...]]
@@ -99,33 +99,39 @@ class Names(tuple[str, ...]):
         names = text.split(",", len(cls.ALLOWED))
         for name in names:
             if name not in cls.ALLOWED:
-                raise Invalid(f"Must be some of {', '.join(cls.ALLOWED)}, apart by commas.")
+                raise Invalid(f"Must be some of {', '.join(cls.ALLOWED)}, separated by commas.")
             if names.count(name) > 1:
                 raise Invalid(f"Must name each once; {name} comes twice.")
         return super().__new__(cls, names)
 
 
 class FieldList(Names):
-    """The fields to show, apart by commas, in the place of all. Raises `Invalid`."""
+    """The fields to show instead of all of them: repeated or comma-separated. Raises `Invalid`."""
 
     __slots__ = ()
     ALLOWED = FIELDS
 
 
 class IncludeList(Names):
-    """What to show besides, apart by commas. Raises `Invalid`."""
+    """What to show besides: repeated or comma-separated. Raises `Invalid`."""
 
     __slots__ = ()
     ALLOWED = tuple(Include)
 
 
-class TagList(Tags):
-    """Tags, apart by commas: the articles that have all of them. Raises `Invalid`."""
+class TagList(CommaSeparated, Tags):
+    """Tags, repeated or comma-separated: the articles that have all of them. Raises `Invalid`."""
 
     __slots__ = ()
 
     def __new__(cls, text: str) -> Self:
         return super().__new__(cls, text.split(",", cls.MAX))
+
+
+class LanguageRange(Language):
+    """A language range, without case: `en` finds `en-GB`, too (RFC 4647, section 3.3.1). Raises `Invalid`."""
+
+    __slots__ = ()
 
 
 class Timestamp:
@@ -187,6 +193,11 @@ class Selection(Query):
         """What is asked for beside what is always there."""
         return frozenset() if self.include is msgspec.UNSET else frozenset(map(Include, self.include))
 
+    @property
+    def media_type(self) -> str:
+        """The media type of what is shown."""
+        return JSON if self.fields is msgspec.UNSET else PARTIAL
+
     def shown(self, article: ArticleView) -> "ArticleReply | PartialArticle":
         """The article as it is asked for."""
         included: dict[str, Any] = {name: getattr(article, name) for name in self.included}
@@ -215,7 +226,7 @@ class Listing(Selection):
         ]
         | msgspec.UnsetType
     ) = msgspec.UNSET
-    language: Language | msgspec.UnsetType = msgspec.UNSET
+    language: LanguageRange | msgspec.UnsetType = msgspec.UNSET
     author: Username | msgspec.UnsetType = msgspec.UNSET
     tags: TagList | msgspec.UnsetType = msgspec.UNSET
     status: (
@@ -293,7 +304,7 @@ def around(sort: str, cursor: Cursor, found: ArticlePage) -> dict[str, str]:
 
 def _link(request: Request[Any, Any, Any], site: Site, relation: str, **different: object) -> str:
     """Another page of the same, as an absolute path, with the other parameters as they came."""
-    asked = dict(parse_qsl(request.scope["query_string"].decode()))
-    others = {name: value for name, value in asked.items() if name not in different}
+    asked = parse_qsl(request.scope["query_string"].decode())
+    others = [(name, value) for name, value in asked if name not in different]
     path = site.path + request.scope["path"].rstrip("/")
-    return f'<{path}?{urlencode(different | others)}>; rel="{relation}"'
+    return f'<{path}?{urlencode([*different.items(), *others])}>; rel="{relation}"'

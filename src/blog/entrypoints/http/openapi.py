@@ -4,7 +4,6 @@ Litestar would document what Litestar validates; here the admission validates, b
 refuses is known from there too.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -27,6 +26,7 @@ from blog.domain.text import INVISIBLE
 from blog.domain.text import Line as TextLine
 from blog.domain.users import Email, InvalidToken, NewPassword, Password, Username
 from blog.domain.web_addresses import WebAddress
+from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.admission import (
     BODY_SECONDS,
     ENTITY_TAG,
@@ -38,7 +38,8 @@ from blog.entrypoints.http.admission import (
     NO_IF_MATCH,
 )
 from blog.entrypoints.http.auth import Line
-from blog.entrypoints.http.contract import FORM, JSON, OPEN, Body, Contract, Path, Query
+from blog.entrypoints.http.contract import FORM, JSON, OPEN, Body, Contract, Path, Query, address_of
+from blog.entrypoints.http.edge import MAX_HEADERS, MAX_TARGET
 from blog.entrypoints.http.listing import Cursor, Names, Timestamp
 from blog.entrypoints.http.problems import (
     FAULT,
@@ -63,7 +64,8 @@ Users, and articles that are drafts or published.
 - What goes wrong is answered as a problem (RFC 9457), whatever the status.
 - `POST /auth/login` gives a token; send it along as `Authorization: Bearer …`. One that does not hold is refused,
   also where none is needed. Signing in, registration, feeds and health ignore the header.
-- Fields and parameters that are not named here are refused.
+- Fields and parameters that are not named here are refused. Feeds, the sitemap, robots.txt and what a preview's link
+  shows ignore such parameters.
 - A method that is not named here is answered with 405; `Allow` names those that are. `HEAD` is where `GET` is.
 - Every reply has an `X-Request-ID`, under which the log knows the request.
 """
@@ -133,6 +135,10 @@ EXAMPLES: Mapping[str, Any] = {
     "edition": "1-0123456789ab",
     "expires_at": "2026-03-11T12:00:01.123456Z",
     "expires_in": 1800,
+    "feed_url": "https://example.org/feed.json",
+    "home_page_url": "https://example.org/articles",
+    "items": [],
+    "next_url": "https://example.org/feed.json?cursor=WyItcHVibGlzaGVkX2F0Il0",
     "featured": False,
     "grant_type": "password",
     "highlight": "The <mark>engine</mark> weaves algebraic patterns.",
@@ -203,9 +209,11 @@ PARAMETERS: Mapping[str, Any] = {
         "name": "Idempotency-Key",
         "in": "header",
         "required": False,
-        "description": "A string of yours: the same request with the same key is done once, for 24 hours.",
+        "description": (
+            "A string of yours, such as a UUID in quotes, and a new one for each new request: the same request with "
+            "the same key is done once, for 24 hours."
+        ),
         "schema": {"type": "string", "pattern": rf"^({KEY})$"},
-        "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
     },
 }
 
@@ -217,9 +225,9 @@ HEADERS_OF_PROBLEMS = {
 }
 
 
-def serve(title: str, routes: Iterable[HTTPRouteHandler], *, path: str) -> HTTPRouteHandler:
-    """A route that shows the document of the others, which are below a path; an empty one is the root of the host."""
-    content = msgspec.json.encode(document(title, routes, path=path))
+def serve(site: Site, routes: Iterable[HTTPRouteHandler]) -> HTTPRouteHandler:
+    """A route that shows the document of the others."""
+    content = msgspec.json.encode(document(site, routes))
 
     @get("/openapi.json", sync_to_thread=False)
     def show_openapi() -> Answer:
@@ -228,21 +236,24 @@ def serve(title: str, routes: Iterable[HTTPRouteHandler], *, path: str) -> HTTPR
     return show_openapi
 
 
-def document(title: str, routes: Iterable[HTTPRouteHandler], *, path: str = "") -> dict[str, Any]:
-    """The document of these routes, which are below a path."""
+def document(site: Site, routes: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
+    """The document of these routes of a site."""
     routes = list(routes)
-    replies = chain.from_iterable(map(_replies, routes))
+    replies = chain.from_iterable(_replies(route).values() for route in routes)
     models = {Problem, InvalidProblem, StaleProblem, *replies, *(_contract(route).body for route in routes)} - {None}
-    references, schemas = _schemas(models, examples={**EXAMPLES, "url": path + EXAMPLES["url"]})
+    references, schemas = _schemas(models, examples={**EXAMPLES, "url": site.path + EXAMPLES["url"]})
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        terms, (method,) = _contract(route), route.http_methods
-        address = terms.address or next(iter(route.paths))
-        paths.setdefault(re.sub(r":\w+}", "}", address), {})[method.lower()] = _operation(route, references)
+        (method,) = route.http_methods
+        paths.setdefault(address_of(route), {})[method.lower()] = _operation(route, references)
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": __version__, "description": DESCRIPTION},
-        "servers": [{"url": path or "/"}],
+        "info": {"title": site.name, "version": __version__, "description": DESCRIPTION},
+        # The relative one comes first, for pages of any name of this host: a page may not ask another origin.
+        "servers": [
+            {"url": site.path or "/", "description": "The blog that this document is from."},
+            {"url": site.url, "description": "The same blog, where its readers find it."},
+        ],
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -253,7 +264,7 @@ def document(title: str, routes: Iterable[HTTPRouteHandler], *, path: str = "") 
                 "password": {
                     "type": "oauth2",
                     "description": "Sign in with a username and a password.",
-                    "flows": {"password": {"tokenUrl": f"{path}/auth/login", "scopes": {}}},
+                    "flows": {"password": {"tokenUrl": f"{site.path}/auth/login", "scopes": {}}},
                 },
                 "bearer": {"type": "http", "scheme": "bearer", "description": "A token that is there already."},
             },
@@ -283,10 +294,7 @@ def _operation(route: HTTPRouteHandler, references: Mapping[Any, Any]) -> dict[s
         }
     success = {"description": HTTPStatus(route.status_code).phrase, **_headers(terms.headers)}
     if replies:
-        schemas = [references[reply] for reply in replies]
-        success["content"] = {JSON: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
-    if terms.media_types:
-        success["content"] = {media_type: {} for media_type in terms.media_types}
+        success["content"] = {media_type: {"schema": references[model]} for media_type, model in replies.items()}
     operation["responses"] = {str(route.status_code): success, **_problems(terms, route.http_methods)}
     if "GET" in route.http_methods and "Cache-Control" not in terms.headers:
         known = "It is what the client has already (RFC 9110, section 15.4.5)."
@@ -295,16 +303,15 @@ def _operation(route: HTTPRouteHandler, references: Mapping[Any, Any]) -> dict[s
         moved = {"description": "It is at another address now.", **_headers(["Location"])}
         operation["responses"]["308"] = moved
     tokens: list[dict[str, list[str]]] = [{"password": []}, {"bearer": []}]
-    if terms.signed_in:
-        operation["security"] = tokens
-    elif "viewer" in get_type_hints(route.fn):
-        operation["security"] = [{}, *tokens]
-    return {name: value for name, value in operation.items() if value}
+    takes_token = terms.signed_in or "viewer" in get_type_hints(route.fn)
+    security = [*([] if terms.signed_in else [{}]), *tokens] if takes_token else []
+    # None is said, too: where nothing is said, generators ask for what they like.
+    return {name: value for name, value in operation.items() if value} | {"security": security}
 
 
 def _problems(terms: Contract, methods: Collection[str]) -> dict[str, Any]:
     """The problems of a route: what it raises itself, and what everything does that takes what it takes."""
-    shared = {400, 422, 500, 503} | ({408, 413, 415} if terms.body else set())
+    shared = {400, 414, 422, 431, 500, 503} | ({408, 413, 415} if terms.body else set())
     if not terms.exclude_from_auth:
         shared.add(401)
     responses = {status: {"$ref": f"#/components/responses/{_name(status)}"} for status in shared}
@@ -341,6 +348,10 @@ def _shared() -> dict[str, Any]:
             f"The body is larger than {MAX_BODY // 2**20} MiB.",
             describe(413, SENTENCES[HTTPStatus.REQUEST_ENTITY_TOO_LARGE]),
         ),
+        414: (
+            f"The path and the query are longer than {MAX_TARGET // 1024} KiB.",
+            describe(414, SENTENCES[HTTPStatus.REQUEST_URI_TOO_LONG]),
+        ),
         415: (
             "The body is of another media type, in another charset or compressed.",
             describe(415, f"Send the body as {JSON}, in UTF-8."),
@@ -352,6 +363,10 @@ def _shared() -> dict[str, Any]:
         428: (
             "A change has to name the version it is for.",
             describe(428, NO_IF_MATCH),
+        ),
+        431: (
+            f"The header fields are larger than {MAX_HEADERS // 1024} KiB.",
+            describe(431, SENTENCES[HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE]),
         ),
         500: ("A fault on our side.", describe(500, FAULT.format("d4f6a1c09b3e4f7c8a5d2e1b0c9f8a7d"))),
     }
@@ -406,22 +421,20 @@ def _contract(route: HTTPRouteHandler) -> Contract:
     return terms
 
 
-def _replies(route: HTTPRouteHandler) -> tuple[Any, ...]:
-    """The models of which a reply is one; none where it has no content."""
-    if _contract(route).media_types:
-        return ()
+def _replies(route: HTTPRouteHandler) -> Mapping[str, Any]:
+    """The model of each media type of the reply; none where it has no content."""
     if reply := _contract(route).reply:
-        return reply if isinstance(reply, tuple) else (reply,)
+        return reply if isinstance(reply, Mapping) else {JSON: reply}
     hint = get_type_hints(route.fn)["return"]
     model = get_args(hint)[0] if get_origin(hint) is Response else hint
-    return () if model is type(None) else (model,)
+    return {} if model is type(None) else {JSON: model}
 
 
 def _schemas(models: Iterable[Any], *, examples: Mapping[str, Any]) -> tuple[dict[Any, Any], dict[str, Any]]:
     """A reference to each model, and what all references lead to."""
     models = list(models)
     references, found = msgspec.json.schema_components(models, schema_hook=word, ref_template=REFERENCE)
-    for model in {get_args(model)[0] if get_origin(model) in (list, Sequence) else model for model in models}:
+    for model in {get_args(model)[0] if get_origin(model) in (list, Sequence) else model for model in models} - {str}:
         schema = found[model.__name__]
         fields = schema["properties"]
         hints = get_type_hints(model)
@@ -462,9 +475,12 @@ def _parameters(model: type[Path] | type[Query] | None, place: str) -> list[dict
             "description": fields[this.encode_name].pop("description", ""),
             "schema": fields[this.encode_name],
         }
-        # Several values of one parameter are apart by commas.
-        | ({"style": "form", "explode": False} if fields[this.encode_name].get("type") == "array" else {})
-        | ({"example": found[0]} if (found := _example(this.encode_name, fields[this.encode_name])) else {})
+        # Where it may be left out there is none: Swagger UI would send it, and find nothing.
+        | (
+            {"example": found[0]}
+            if this.required and (found := _example(this.encode_name, fields[this.encode_name]))
+            else {}
+        )
         for this in msgspec.structs.fields(model)
     ]
 

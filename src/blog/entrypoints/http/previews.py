@@ -14,7 +14,7 @@ from blog.domain.previews import Preview, Previewed, PreviewNotFound
 from blog.domain.working_copies import WorkingCopyNotFound
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.articles import ARTICLE, ArticlePath
-from blog.entrypoints.http.contract import JSON, Body, Contract, Query
+from blog.entrypoints.http.contract import JSON, Body, Contract, LinkQuery
 from blog.entrypoints.http.listing import ArticleReply, IncludeList, Selection
 from blog.entrypoints.http.replies import Answer
 
@@ -54,7 +54,7 @@ class PreviewPath(ArticlePath):
     preview_id: Annotated[int, msgspec.Meta(ge=1, le=10**18 - 1, description="The `id` of a preview.")]
 
 
-class PreviewToken(Query):
+class PreviewToken(LinkQuery):
     """What opens a preview."""
 
     token: Annotated[str, msgspec.Meta(max_length=1000, description="The token of the link.")]

@@ -46,9 +46,9 @@ def reply(shown: object, *, edition: str, status: int = 200, headers: Mapping[st
     return Reply(status=status, headers={"ETag": f'"{edition}.{digest}"', **(headers or {})}, body=body)
 
 
-def respond(answer: Reply) -> Answer:
+def respond(answer: Reply, *, media_type: str = JSON) -> Answer:
     """The reply, on its way."""
-    return Answer(answer.body, media_type=JSON, status=answer.status, headers=answer.headers)
+    return Answer(answer.body, media_type=media_type, status=answer.status, headers=answer.headers)
 
 
 def once(

@@ -22,7 +22,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-COMPRESSIBLE = re.compile(rb"(application/([a-z-]+\+)?(json|xml)|image/svg\+xml|text/)", re.IGNORECASE)
+COMPRESSIBLE = re.compile(rb"(application/([a-z.-]+\+)?(json|xml)|image/svg\+xml|text/)", re.IGNORECASE)
 SMALL = 1000
 """Bytes that are not worth compressing."""
 LARGE = 512 * 1024

@@ -9,7 +9,7 @@ from litestar import get
 from blog.application.queries import ArticleQueries
 from blog.entrypoints.formats import sitemaps
 from blog.entrypoints.formats.feeds import Site
-from blog.entrypoints.http.contract import Contract, Query
+from blog.entrypoints.http.contract import Contract, LinkQuery
 from blog.entrypoints.http.limits import PageLimits
 from blog.entrypoints.http.replies import Answer
 
@@ -19,7 +19,7 @@ URLS = 50_000
 LAST_PART = 2**63 // URLS - 1
 
 
-class SitemapPage(Query):
+class SitemapPage(LinkQuery):
     """Which part of the sitemap."""
 
     part: Annotated[int, msgspec.Meta(ge=0, le=LAST_PART, description="As the index says.")] | msgspec.UnsetType = (
@@ -30,7 +30,7 @@ class SitemapPage(Query):
 @get(
     "/sitemap.xml",
     tags=["feeds"],
-    contract=Contract(query=SitemapPage, media_types=(sitemaps.MEDIA_TYPE,)),
+    contract=Contract(query=SitemapPage, reply={sitemaps.MEDIA_TYPE: str}),
 )
 async def show_sitemap(
     parameters: SitemapPage,
@@ -60,7 +60,12 @@ def _reply(content: bytes) -> Answer:
     return Answer(content, media_type=f"{sitemaps.MEDIA_TYPE}; charset=utf-8")
 
 
-@get("/robots.txt", tags=["feeds"], sync_to_thread=False, contract=Contract(media_types=("text/plain",)))
+@get(
+    "/robots.txt",
+    tags=["feeds"],
+    sync_to_thread=False,
+    contract=Contract(query=LinkQuery, reply={"text/plain": str}),
+)
 def show_robots(site: Site) -> Answer:
     """What robots may read: everything but previews."""
     return Answer(sitemaps.robots(site), media_type="text/plain; charset=utf-8")
