@@ -207,3 +207,29 @@ def test_under_either_key_one_kind_of_token_is_not_taken_for_another() -> None:
         for headers in ({"typ": "preview+jwt"}, {"kid": "1"}, {"typ": None}):
             assert_refused(both, jwt.encode(CLAIMS, key, "HS256", headers=headers))
         assert_refused(both, jwt.encode(CLAIMS, key * 2, "HS512"))
+
+
+def test_a_token_is_verified_once_and_its_times_are_compared_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = NOON
+    ours = JwtAccessTokens(
+        key=LONG_KEY, algorithm="HS256", lifetime=timedelta(minutes=5), now=lambda: moment, remembered=2
+    )
+    verify, verified = ours._signer.verify, list[str]()
+
+    def counting(token: str) -> bytes | None:
+        verified.append(token)
+        return verify(token)
+
+    monkeypatch.setattr(ours._signer, "verify", counting)
+    first, second, third = (ours.issue(number).access_token for number in (1, 2, 3))
+    assert [ours.subject(token) for token in (first, second, first, second, first)] == [1, 2, 1, 2, 1]
+    assert verified == [first, second]
+    # The one that was used least recently makes room.
+    assert [ours.subject(token) for token in (third, first, second)] == [3, 1, 2]
+    assert verified == [first, second, third, second]
+    assert_refused(ours, second + "A")
+    moment += timedelta(minutes=5, seconds=10)
+    for token in (first, second, third):
+        assert_refused(ours, token)
+    moment -= timedelta(minutes=6)
+    assert_refused(ours, first)
