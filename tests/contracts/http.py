@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from blog.container import Container
 from blog.domain.errors import Unavailable
+from blog.entrypoints.http.health import Drain
 from tests.contracts.asking import ARTICLE, PASSWORD, headers, problem, wrong
 
 
@@ -114,6 +115,18 @@ class HttpContract:
         path = (await client.post("/articles", json=ARTICLE, headers=ada)).headers["location"]
         once = ada | {"Idempotency-Key": '"k"'}
         assert problem(await client.post(f"{path}/revisions/1/restore", content=stalling(), headers=once), 408)
+
+    async def test_a_service_that_is_about_to_stop_is_not_ready_and_answers(
+        self, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        drain = Drain()
+        monkeypatch.setattr("blog.entrypoints.http.app.drain", drain)
+        assert (await client.get("/health/ready")).status_code == 200
+        drain.begin()
+        answer = await client.get("/health/ready")
+        assert problem(answer, 503)["detail"].startswith("The service is about to stop.")
+        for path in ("/health/live", "/articles"):
+            assert (await client.get(path)).status_code == 200
 
     @pytest.mark.parametrize("path", ["/articles", "/users/Ada", "/health/live", "/openapi.json", "/health/ready"])
     async def test_head_is_get_without_the_body(

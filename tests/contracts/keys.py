@@ -28,8 +28,9 @@ class KeysContract:
         assert first.status_code == 201
         # As it was then, whatever became of it.
         await edit(client, ada, first.json(), title="Meanwhile")
-        again = await client.post("/articles", json=ARTICLE, headers=keyed(ada))
-        assert (again.status_code, again.content) == (first.status_code, first.content)
+        for address in ("/articles", "/articles/"):
+            again = await client.post(address, json=ARTICLE, headers=keyed(ada))
+            assert (again.status_code, again.content) == (first.status_code, first.content)
         assert headers(again) == headers(first)
         assert {"location", "etag", "content-type"} <= set(headers(again))
         assert len(await found(client, "/articles")) == 1

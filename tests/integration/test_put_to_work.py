@@ -11,10 +11,12 @@ import pytest
 from sqlalchemy import text
 
 from blog.container import Container
-from blog.domain.users import Password
+from blog.domain.errors import Unavailable
+from blog.domain.users import Password, Username
 from blog.entrypoints.http.app import build
+from tests.builders import a_user
 from tests.contracts.asking import PASSWORD, problem, register
-from tests.integration.elsewhere import OURS, Elsewhere, lent, until
+from tests.integration.elsewhere import A_LONG_TIME, OURS, Elsewhere, lent, until
 
 ACCOUNT = {"email": "ada@example.org", "username": "ada", "password": PASSWORD}
 
@@ -91,6 +93,32 @@ async def test_a_connection_that_comes_back_within_a_transaction_is_not_used_aga
     assert rows[0].pid != backend
 
 
+@pytest.mark.parametrize("ends", ["cancelled", "too late"])
+async def test_a_connection_on_which_a_statement_may_still_run_is_not_used_again(
+    container: Container, elsewhere: Elsewhere, ends: str
+) -> None:
+    database = container.database()
+    reading = asyncio.create_task(database.read(A_LONG_TIME, {}))
+    backend = await elsewhere.waiting_in("SELECT pg_sleep")
+    if ends == "cancelled":
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    else:
+        await elsewhere.ask("SELECT pg_cancel_backend(:backend)", backend=backend)
+        with pytest.raises(Unavailable):
+            await reading
+    assert lent(database) == 0
+    assert backend not in {connection.get_server_pid() for connection in database.connections}
+
+
+async def test_what_only_reads_cannot_write(container: Container, elsewhere: Elsewhere) -> None:
+    with pytest.raises(Unavailable):
+        async with container.reading() as tx:
+            await tx.users.add(a_user(id=await tx.users.next_id(), username=Username("ada")))
+    assert not await elsewhere.has_kept("ada")
+
+
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[None]:
     """A server that has started the application, and stops it."""
@@ -102,6 +130,30 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     await heard.put({"type": "lifespan.shutdown"})
     assert (await said.get())["type"] == "lifespan.shutdown.complete"
     await running
+
+
+async def test_what_runs_beside_requests_has_ended_before_connections_are_closed(
+    container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    async def watch(_: Container) -> None:
+        try:
+            told.append("begun")
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            told.append("ended")
+
+    async def close(_: Container) -> None:
+        told.append("closed")
+
+    monkeypatch.setattr("blog.entrypoints.http.app.watch", watch)
+    monkeypatch.setattr("blog.entrypoints.http.app.close", close)
+    async with lifespan(build(container)):
+        await asyncio.sleep(0)
+    assert told == ["begun", "ended", "closed"]
 
 
 async def test_an_application_that_stops_lets_go_of_connections_and_threads(

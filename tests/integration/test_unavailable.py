@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import URL, text
 
 from blog.adapters.database import Database, DatabaseTransaction
+from blog.adapters.database.engine import translate_errors
 from blog.container import Container, close
 from blog.domain.errors import Unavailable
 from blog.domain.users import Email, EmailTaken, Username
@@ -240,6 +241,22 @@ async def test_a_connection_that_ends_during_a_commit(
         await elsewhere.terminate(await elsewhere.waiting_in("COMMIT"))
         await all_unavailable(keeping)
     assert not await elsewhere.has_kept("ada")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "unavailable"),
+    [
+        ("connection is closed", True),
+        ("the underlying connection is closed", True),
+        ("cannot perform operation: the connection is closing", True),
+        ("cannot call Connection.fetch(): connection has been released back to the pool", True),
+        ("cannot perform operation: another operation is in progress", False),
+        ("the server expects 1 argument for this query, 2 were passed", False),
+    ],
+)
+def test_of_what_the_driver_refuses_a_closed_connection_may_be_tried_again(sentence: str, unavailable: bool) -> None:
+    with pytest.raises(Unavailable if unavailable else asyncpg.InterfaceError), translate_errors():
+        raise asyncpg.InterfaceError(sentence)
 
 
 # Faults that trying again would not mend.

@@ -90,6 +90,33 @@ async def test_never_more_than_its_size_and_the_last_used_is_used_next() -> None
     assert await pool.obtain() is last
 
 
+async def test_a_free_connection_is_left_to_reads_when_writes_have_theirs() -> None:
+    pool = Pool(FakeServer(100), size=3, writes=2)
+    lent = [await pool.obtain(), await pool.obtain(writing=True), await pool.obtain(writing=True)]
+    pool.release(lent[0])
+    assert pool.take(writing=True) is None
+    waiting = asyncio.create_task(pool.obtain(writing=True))
+    await settle()
+    assert not waiting.done()
+    assert await pool.obtain() is lent[0]
+    pool.release(lent[1])
+    assert await waiting is lent[1]
+
+
+async def test_closing_waits_for_what_is_lent_and_no_longer() -> None:
+    server = FakeServer(100)
+    pool = Pool(server, timeout=1_000)
+    lent = [await pool.obtain(), await pool.obtain()]
+    closing = asyncio.create_task(pool.close())
+    for connection in lent:
+        await settle()
+        assert not closing.done()
+        pool.release(connection)
+    await settle()
+    assert closing.done()
+    assert not server.open
+
+
 @pytest.mark.parametrize("room", [1, 2, 3])
 async def test_a_full_server_makes_a_burst_wait_and_not_fail(room: int) -> None:
     server = FakeServer(room)

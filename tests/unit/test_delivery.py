@@ -11,6 +11,7 @@ from blog.domain.errors import Unavailable
 from blog.entrypoints.http import delivery as module
 from blog.entrypoints.http.app import build
 from blog.entrypoints.http.delivery import LARGE, PIECE, Budget, Delivery, Message, Send, bounded
+from blog.entrypoints.http.limits import PageLimits
 from tests.contracts.asking import problem, sign_in, write
 
 BODY = bytes(range(256)) * 1024
@@ -176,7 +177,10 @@ async def test_all_large_replies_of_an_application_share_one_budget(
     container: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     budget, read = Budget(2 * LARGE), asyncio.Event()
-    monkeypatch.setattr("blog.entrypoints.http.app.Budget", lambda: budget)
+    limits = PageLimits()
+    monkeypatch.setattr("blog.entrypoints.http.app.PageLimits", lambda: limits)
+    # There is no second one.
+    monkeypatch.setattr("blog.entrypoints.http.app.Budget", iter([budget]).__next__)
     app = build(container)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://blog.test") as client:
         ada = await sign_in(client, "Ada")
@@ -194,8 +198,10 @@ async def test_all_large_replies_of_an_application_share_one_budget(
             while not budget.taken:  # noqa: ASYNC110 - nobody tells when
                 await asyncio.sleep(0.001)
         taken = budget.taken
-        for path in ("/articles", "/articles?q=engines"):
-            assert problem(await client.get(path), 503)["detail"].startswith("Too many large replies")
+        # Which is known before they are encoded.
+        async with limits.large, asyncio.timeout(5):
+            for path in ("/articles", "/articles?q=engines"):
+                assert problem(await client.get(path), 503)["detail"].startswith("Too many large replies")
         assert (await client.get("/articles?limit=1")).status_code == 200
         assert budget.taken == taken
         read.set()

@@ -68,7 +68,8 @@ async def test_without_a_body_nothing_is_waited_for() -> None:
 
 async def test_a_client_that_asked_first_is_answered_before_it_sends() -> None:
     headers = [(b"content-length", b"3000"), (b"expect", b"100-continue")]
-    assert (await exchange([], headers))[1] == 0
+    async with asyncio.timeout(5):
+        assert (await exchange([], headers))[1] == 0
 
 
 async def test_a_body_without_an_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,16 +177,17 @@ async def test_others_have_their_turn_while_a_large_page_is_encoded() -> None:
 
 
 async def test_no_more_than_a_few_replies_are_compressed_or_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at a time, and one waits: decision 22."""
     free = Event()
     monkeypatch.setattr(representation, "_compress", lambda *_: free.wait(30) and b"")
-    compressor, large = Compressor(threads=1, waiting=1), b" " * LARGE
+    compressor, large = Compressor(), b" " * LARGE
     begun = []
-    for taken in (True, True, False):
+    for taken in (True, True, True, False):
         assert compressor.takes(large) is taken
         if taken:
             begun.append(asyncio.ensure_future(compressor.compress("gzip", large)))
             await asyncio.sleep(0)
     assert compressor.takes(b"small")
     free.set()
-    assert await asyncio.gather(*begun) == [b"", b""]
+    assert await asyncio.gather(*begun) == [b""] * 3
     assert compressor.takes(large)

@@ -173,6 +173,18 @@ async def test_one_that_waits_no_longer_takes_no_turn(monkeypatch: pytest.Monkey
     assert await gate.open([running, *tasks]) == ["running", "c", "d"]
 
 
+async def test_one_that_is_cancelled_while_it_runs_gives_nobody_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(monkeypatch, queue=10)
+    running = await gate.wait("running", "z")
+    tasks = [await gate.wait("a", "a")]
+    running.cancel()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    # Turns are given when the thread is free, and the first one is for a known client.
+    tasks += [await gate.wait("known", "k", known=True)]
+    assert await gate.open([running, *tasks]) == ["running", "known", "a"]
+
+
 async def test_one_whose_turn_comes_when_it_is_cancelled_hands_it_on() -> None:
     hasher = BcryptHasher(cost=4)
     for _ in range(50):

@@ -157,6 +157,12 @@ def test_a_token_holds_from_its_beginning_give_or_take_ten_seconds(claim: str, e
         assert_refused(tokens(), token)
 
 
+def test_of_two_beginnings_the_later_counts() -> None:
+    now = NOON.timestamp()
+    for iat, nbf in ((now + 60, now - 60), (now - 60, now + 60)):
+        assert_refused(tokens(), signed(encoded(json.dumps(CLAIMS | {"iat": iat, "nbf": nbf}).encode())))
+
+
 @pytest.mark.parametrize(("ago", "holds"), [(-60, True), (0, True), (9.5, True), (10, False)])
 def test_a_token_holds_until_its_end_give_or_take_ten_seconds(ago: float, holds: bool) -> None:
     token = signed(encoded(json.dumps(CLAIMS | {"exp": NOON.timestamp() - ago}).encode()))
