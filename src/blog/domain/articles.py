@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Self, TypedDict, Unpack, cast
 
-from blog.domain.errors import BlogError, Forbidden, Invalid, NotFound, Stale
+from blog.domain.errors import Forbidden, Invalid, Moved, NotFound, Stale
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
 from blog.domain.text import Line, check_not_blank, check_text
@@ -106,11 +106,11 @@ class ArticleNotFound(NotFound):
     sentence = "Article not found"
 
 
-class ArticleMoved(BlogError):
-    """The article is at another address now, and will be found there."""
+class ArticleMoved(Moved):
+    """The article is published under another slug now: `slug`, which is also what `to` says."""
 
     def __init__(self, slug: Slug) -> None:
-        super().__init__(f"The article is now at {slug}.")
+        super().__init__(f"The article is now at {slug}.", to=slug)
         self.slug = slug
 
 
