@@ -34,6 +34,7 @@ from blog.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from blog.domain.preconditions import Precondition
 from blog.domain.slugs import Slug
 from blog.domain.users import Email, NewPassword, Password, Username
 
@@ -59,6 +60,7 @@ __all__ = [
     "NewPassword",
     "NotFound",
     "Password",
+    "Precondition",
     "Previewing",
     "ProfileView",
     "Publishing",

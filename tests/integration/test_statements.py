@@ -20,7 +20,8 @@ from blog.adapters.database.tables import metadata
 from blog.application.ports import Reply
 from blog.application.queries import ANY, ArticleFilter, ArticleView, Include, Place
 from blog.container import Container
-from blog.domain.articles import Content, EditedMeanwhile, Title
+from blog.domain.articles import Content, Title
+from blog.domain.preconditions import EditedMeanwhile, Precondition
 from blog.domain.previews import Previewed
 from blog.domain.searches import SearchWords
 from blog.domain.slugs import Slug
@@ -181,7 +182,7 @@ async def test_publishing(container: Container, wire: Wire, ada: int, article: i
     for changes in ({}, here[0]):
         assert await wire.during(publishing.edit(**who, **changes)) == "BEGIN SELECT COMMIT"
     assert await wire.during(publishing.archive(**who)) == "BEGIN SELECT COMMIT"
-    stale = refused(EditedMeanwhile, publishing.edit(**who, expected=[], title=Title("Mine")))
+    stale = refused(EditedMeanwhile, publishing.edit(**who, expected=Precondition(editions=[]), title=Title("Mine")))
     assert await wire.during(stale) == "BEGIN SELECT ROLLBACK"
     assert await wire.during(publishing.delete(**who)) == "BEGIN SELECT DELETE COMMIT"
 

@@ -15,7 +15,6 @@ from blog.domain.articles import (
     ArticleNotFound,
     Content,
     Contradiction,
-    EditedMeanwhile,
     Language,
     Note,
     NotTheAuthor,
@@ -29,6 +28,7 @@ from blog.domain.articles import (
     reading_minutes,
 )
 from blog.domain.errors import Invalid
+from blog.domain.preconditions import EditedMeanwhile, Precondition
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
 from tests.builders import NOON, a_draft, a_manuscript, a_rendition, an_article, contents, titles
@@ -223,13 +223,14 @@ def test_a_hidden_article_does_not_exist_for_somebody_else() -> None:
             change()
 
 
-def changes_of(article: Article, stamp: Stamp, expected: list[str] | None = None) -> list[Any]:
+def changes_of(article: Article, stamp: Stamp, editions: list[str] | None = None) -> list[Any]:
     """Every way in which it may be changed."""
+    expected = Precondition(editions=editions)
     return [
         lambda: article.check_changeable_by(stamp.by, at=stamp.at, expected=expected),
         lambda: article.edit(stamp, expected=expected, title=Title("Mine")),
         lambda: article.archive(stamp, expected=expected),
-        *([] if expected else [lambda: article.rewrite(stamp, a_manuscript(), a_rendition())]),
+        *([] if editions else [lambda: article.rewrite(stamp, a_manuscript(), a_rendition())]),
     ]
 
 
@@ -243,6 +244,24 @@ def test_whoever_goes_by_another_version_changes_nothing() -> None:
             assert refusal.value.changed_at == article.updated_at
     for change in changes_of(article, NEW, ["1-other", "6-c0ffee"]):
         change()
+
+
+def test_a_condition_looks_at_when_the_article_was_changed_or_came_out() -> None:
+    changed = NOON - timedelta(days=2)
+    for article, since, holds in (
+        (an_article(updated_at=changed, published_at=None), changed, True),
+        (an_article(updated_at=changed, published_at=changed - timedelta(1)), changed, True),
+        (an_article(updated_at=changed, published_at=NOON), changed, False),
+        (an_article(updated_at=changed, published_at=NOON), NOON, True),
+        (an_article(updated_at=changed, publish_at=LATER, published_at=LATER), changed, True),
+    ):
+        expected = Precondition(unmodified_since=since.replace(microsecond=0))
+        if holds:
+            article.check_changeable_by(AUTHOR, at=NOON, expected=expected)
+            continue
+        with pytest.raises(EditedMeanwhile) as refusal:
+            article.check_changeable_by(AUTHOR, at=NOON, expected=expected)
+        assert refusal.value.changed_at == article.published_at
 
 
 def test_somebody_else_learns_nothing_of_versions() -> None:

@@ -20,7 +20,6 @@ from blog.domain.articles import (
     ArticleNotFound,
     Content,
     Contradiction,
-    EditedMeanwhile,
     Note,
     NotTheAuthor,
     Status,
@@ -30,6 +29,7 @@ from blog.domain.articles import (
     WebAddress,
 )
 from blog.domain.errors import BlogError, Unavailable
+from blog.domain.preconditions import EditedMeanwhile, Precondition
 from blog.domain.previews import Previewed, PreviewNotFound, TooManyPreviews
 from blog.domain.revisions import RevisionNotFound
 from blog.domain.slugs import Slug
@@ -428,16 +428,16 @@ def every_way_to_touch(container: Container, actor: int, article: int) -> list[C
     reworking, previewing = container.reworking(), container.previewing()
     who: dict[str, Any] = {"actor": actor, "article": article}
     return [
-        lambda: publishing.edit(**who, content=Content("Mine"), expected=["1-wrong"]),
-        lambda: publishing.archive(**who, expected=["1-wrong"]),
-        lambda: publishing.delete(**who, expected=["1-wrong"]),
+        lambda: publishing.edit(**who, content=Content("Mine"), expected=Precondition(editions=["1-wrong"])),
+        lambda: publishing.archive(**who, expected=Precondition(editions=["1-wrong"])),
+        lambda: publishing.delete(**who, expected=Precondition(editions=["1-wrong"])),
         lambda: revising.changes(**who, skip=0, limit=1),
         lambda: revising.read(**who, version=1),
         lambda: revising.compare(**who, version=1, against=1),
-        lambda: revising.restore(**who, version=1, expected=["1-wrong"]),
-        lambda: reworking.save(**who, title=Title("Mine"), expected=["1-wrong"]),
+        lambda: revising.restore(**who, version=1, expected=Precondition(editions=["1-wrong"])),
+        lambda: reworking.save(**who, title=Title("Mine"), expected=Precondition(editions=["1-wrong"])),
         lambda: reworking.show(**who),
-        lambda: reworking.publish(**who, expected=["1-wrong"]),
+        lambda: reworking.publish(**who, expected=Precondition(editions=["1-wrong"])),
         lambda: reworking.discard(**who),
         lambda: previewing.issue(**who, of=Previewed.ARTICLE, lifetime=timedelta(1)),
         lambda: previewing.list(**who),
@@ -448,9 +448,11 @@ def every_way_to_touch(container: Container, actor: int, article: int) -> list[C
 async def test_whoever_goes_by_another_version_changes_nothing(container: Any, ada: int) -> None:
     publishing, revising = container.publishing(), container.revising()
     old = await write(container, ada)
-    new = await publishing.edit(actor=ada, article=old.id, title=Title("New"), expected=[old.edition])
+    new = await publishing.edit(
+        actor=ada, article=old.id, title=Title("New"), expected=Precondition(editions=[old.edition])
+    )
     who: dict[str, Any] = {"actor": ada, "article": old.id}
-    stale: dict[str, Any] = {**who, "expected": [old.edition]}
+    stale: dict[str, Any] = {**who, "expected": Precondition(editions=[old.edition])}
     changes: list[Callable[[], Awaitable[object]]] = [
         lambda: publishing.edit(**stale, title=Title("Newer")),
         lambda: publishing.archive(**stale),
@@ -460,7 +462,7 @@ async def test_whoever_goes_by_another_version_changes_nothing(container: Any, a
     for change in changes:
         with refused(container, EditedMeanwhile):
             await change()
-    await publishing.delete(**who, expected=[new.edition, old.edition])
+    await publishing.delete(**who, expected=Precondition(editions=[new.edition, old.edition]))
 
 
 async def test_what_contradicts_itself_or_cannot_be_rendered_is_not_written(container: Any, ada: int) -> None:
@@ -517,7 +519,7 @@ async def test_going_back_to_what_an_article_was(container: Container, ada: int)
     second = await publishing.edit(
         **who, title=Title("New"), content=Content("New"), summary=None, slug=Slug("new-one"), featured=True
     )
-    restored = await revising.restore(**who, version=1, expected=[second.edition])
+    restored = await revising.restore(**who, version=1, expected=Precondition(editions=[second.edition]))
     # Its text alone is another: where it is and since when stays.
     assert restored == replace(
         first, slug="new-one", featured=True, version=3, edition=restored.edition, updated_at=restored.updated_at
@@ -553,13 +555,15 @@ async def test_reworking_what_is_out_shows_readers_nothing_until_it_is_done(
         1,
         1,
     )
-    second = await reworking.save(**who, content=Content("*New*"), summary=None, expected=[first.edition])
+    second = await reworking.save(
+        **who, content=Content("*New*"), summary=None, expected=Precondition(editions=[first.edition])
+    )
     assert (second.title, second.content_html, second.summary) == ("New", "<p><em>New</em></p>\n", "New")
     assert (second.version, second.based_on, second.updated_at) == (2, 1, clock.moment)
     assert await reworking.show(**who) == second
     assert await queries.get(article.id, viewer=None) == public
 
-    published = await reworking.publish(**who, expected=[second.edition], note=Note("Done"))
+    published = await reworking.publish(**who, expected=Precondition(editions=[second.edition]), note=Note("Done"))
     assert published == await queries.get(article.id, viewer=ada)
     assert (published.title, published.content, published.version) == ("New", "*New*", 2)
     assert published.published_at == article.published_at
@@ -602,15 +606,15 @@ async def test_a_working_copy_is_changed_by_whoever_knows_it(container: Any, ada
     reworking = container.reworking()
     who: dict[str, Any] = {"actor": ada, "article": (await write(container, ada)).id}
     with refused(container, EditedMeanwhile):
-        await reworking.save(**who, title=Title("New"), expected=["1-other"])
+        await reworking.save(**who, title=Title("New"), expected=Precondition(editions=["1-other"]))
     first = await reworking.save(**who, title=Title("New"))
     second = await reworking.save(**who, title=Title("Newer"))
     with refused(container, EditedMeanwhile):
-        await reworking.save(**who, title=Title("Other"), expected=[first.edition])
+        await reworking.save(**who, title=Title("Other"), expected=Precondition(editions=[first.edition]))
     with refused(container, EditedMeanwhile):
-        await reworking.publish(**who, expected=[first.edition])
+        await reworking.publish(**who, expected=Precondition(editions=[first.edition]))
     assert second.edition != first.edition
-    await reworking.publish(**who, expected=[second.edition])
+    await reworking.publish(**who, expected=Precondition(editions=[second.edition]))
 
 
 # Previewing.

@@ -1,10 +1,12 @@
 """The rules of working copies."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from blog.domain.articles import Content, EditedMeanwhile, NotTheAuthor, Stamp, Title
+from blog.domain.articles import Content, NotTheAuthor, Stamp, Title
+from blog.domain.preconditions import EditedMeanwhile, Precondition, VersionExcluded
 from blog.domain.working_copies import WorkingCopy
 from tests.builders import NOON, a_draft, a_rendition, a_working_copy, an_article
 
@@ -65,7 +67,8 @@ def test_a_copy_goes_with_what_was_only_put_elsewhere_meanwhile() -> None:
 
 def test_whoever_goes_by_another_version_does_nothing_to_it() -> None:
     copy, article = a_working_copy(based_on=6), an_article()
-    for expected in ([], ["2-decade"], ["6-c0ffee"]):
+    for editions in ([], ["2-decade"], ["6-c0ffee"]):
+        expected = Precondition(editions=editions)
         for do in (
             lambda expected: copy.save(NEW, expected=expected, title=Title("New")),
             lambda expected: copy.publish(article, NEW, expected=expected),
@@ -74,8 +77,22 @@ def test_whoever_goes_by_another_version_does_nothing_to_it() -> None:
                 do(expected)
             assert (refusal.value.version, refusal.value.changed_by) == (3, AUTHOR)
             assert refusal.value.changed_at == copy.updated_at
-    assert copy.save(NEW, expected=["1-other", "3-decade"], title=Title("New")).version == 4
-    assert copy.publish(article, NEW, expected=["3-decade"]).version == 7
+    assert copy.save(NEW, expected=Precondition(editions=["1-other", "3-decade"]), title=Title("New")).version == 4
+    assert copy.publish(article, NEW, expected=Precondition(editions=["3-decade"])).version == 7
+
+
+def test_a_copy_that_has_not_begun_has_no_date_and_does_not_exist() -> None:
+    begun = WorkingCopy.begin(an_article(), NEW)
+    for nothing in (
+        Precondition(absent=True),
+        Precondition(other_than=[begun.edition]),
+        Precondition(unmodified_since=NOON - timedelta(days=1)),
+    ):
+        copy = begun.save(NEW, expected=nothing, title=Title("New"))
+        assert copy.version == 1
+    for something in (Precondition(absent=True), Precondition(other_than=[copy.edition])):
+        with pytest.raises(VersionExcluded):
+            copy.save(NEW, expected=something, title=Title("Newer"))
 
 
 def test_nobody_but_the_author_publishes_it() -> None:

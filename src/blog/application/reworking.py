@@ -1,6 +1,6 @@
 """Editing what is out without changing what readers see, until it is done."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Unpack
 
@@ -8,6 +8,7 @@ from blog.application.ports import Clock, Markdown, Transaction, TransactionFact
 from blog.application.publishing import new_edition, saved
 from blog.application.queries import ArticleView, WorkingCopyView
 from blog.domain.articles import Article, ManuscriptChanges, Note, Stamp
+from blog.domain.preconditions import ANY_VERSION, Precondition
 from blog.domain.working_copies import WorkingCopy, WorkingCopyNotFound
 
 
@@ -15,8 +16,8 @@ from blog.domain.working_copies import WorkingCopy, WorkingCopyNotFound
 class Reworking:
     """What an author does with the working copy of an article: there is one at most.
 
-    All of it raises `ArticleNotFound` and `NotTheAuthor`. `expected` are the editions of the copy that something is
-    done to; where it has another by now, that is `EditedMeanwhile`.
+    All of it raises `ArticleNotFound` and `NotTheAuthor`. `expected` says for which version of the copy something is
+    done; where it has another by now, that is `EditedMeanwhile` or `VersionExcluded`.
     """
 
     transaction: TransactionFactory
@@ -31,7 +32,7 @@ class Reworking:
         *,
         actor: int,
         article: int,
-        expected: Collection[str] | None = None,
+        expected: Precondition = ANY_VERSION,
         **changes: Unpack[ManuscriptChanges],
     ) -> WorkingCopyView:
         """Change what is given in the copy, which begins as what the article is. Raises `TooHardToRender`."""
@@ -57,7 +58,7 @@ class Reworking:
             return WorkingCopyView.of(await tx.working_copies.get(article))
 
     async def publish(
-        self, *, actor: int, article: int, expected: Collection[str] | None = None, note: Note | None = None
+        self, *, actor: int, article: int, expected: Precondition = ANY_VERSION, note: Note | None = None
     ) -> ArticleView:
         """Put the copy in the place of the article's text. Raises `WorkingCopyNotFound`, `EditedMeanwhile`."""
         async with self.transaction() as tx:
@@ -68,7 +69,7 @@ class Reworking:
             await tx.working_copies.remove(article)
         return ArticleView.of(after, viewer=actor, at=stamp.at)
 
-    async def discard(self, *, actor: int, article: int, expected: Collection[str] | None = None) -> None:
+    async def discard(self, *, actor: int, article: int, expected: Precondition = ANY_VERSION) -> None:
         """Forget the copy. Raises `WorkingCopyNotFound`, `EditedMeanwhile`."""
         async with self.transaction() as tx:
             await self._own(tx, article, actor)

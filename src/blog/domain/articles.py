@@ -2,13 +2,14 @@
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Self, TypedDict, Unpack, cast
 
-from blog.domain.errors import Forbidden, Invalid, Moved, NotFound, Stale
+from blog.domain.errors import Forbidden, Invalid, Moved, NotFound
+from blog.domain.preconditions import ANY_VERSION, Precondition
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
 from blog.domain.text import Line, check_not_blank, check_text
@@ -116,16 +117,6 @@ class ArticleMoved(Moved):
 
 class NotTheAuthor(Forbidden):
     sentence = "Not authorized"
-
-
-class EditedMeanwhile(Stale):
-    """Somebody changed what this change was made for."""
-
-    sentence = "This was changed since you read it; read it again and decide what to keep."
-
-    def __init__(self, *, version: int, changed_by: int, changed_at: datetime) -> None:
-        super().__init__()
-        self.version, self.changed_by, self.changed_at = version, changed_by, changed_at
 
 
 class TooHardToRender(Invalid):
@@ -345,24 +336,34 @@ class Article:
         """Whether this user, or nobody in particular, may read the article at that moment."""
         return self.author_id == viewer or self.status(at) is Status.PUBLISHED
 
-    def check_changeable_by(self, actor: int, *, at: datetime, expected: Collection[str] | None = None) -> None:
-        """Refuse everybody but the author, and the author who goes by another version.
+    def changed_at(self, at: datetime) -> datetime:
+        """When the article became what it is at that moment: by a change, or because it came out."""
+        if self.published_at is None or self.published_at > at:
+            return self.updated_at
+        return max(self.updated_at, self.published_at)
 
-        `expected` are the editions that the change was made for; without them, any. Raises `ArticleNotFound` to
-        somebody who may not even read it, `NotTheAuthor` to the others, `EditedMeanwhile` to the author.
+    def check_changeable_by(self, actor: int, *, at: datetime, expected: Precondition = ANY_VERSION) -> None:
+        """Refuse everybody but the author, and a change by the author that was made for another version.
+
+        Raises `ArticleNotFound` to somebody who may not even read it, `NotTheAuthor` to the others, `EditedMeanwhile`
+        and `VersionExcluded` to the author.
         """
         if not self.visible_to(actor, at=at):
             raise ArticleNotFound
         if self.author_id != actor:
             raise NotTheAuthor
-        if expected is not None and self.edition not in expected:
-            raise EditedMeanwhile(version=self.version, changed_by=self.author_id, changed_at=self.updated_at)
+        expected.check(
+            version=self.version,
+            edition=self.edition,
+            changed_by=self.author_id,
+            changed_at=self.changed_at(at),
+        )
 
     def edit(
         self,
         stamp: Stamp,
         *,
-        expected: Collection[str] | None = None,
+        expected: Precondition = ANY_VERSION,
         rendition: Rendition | None = None,
         **changes: Unpack[Changes],
     ) -> Self:
@@ -380,7 +381,7 @@ class Article:
         self.check_changeable_by(stamp.by, at=stamp.at)
         return self._become(stamp, manuscript, rendition, {})
 
-    def archive(self, stamp: Stamp, *, expected: Collection[str] | None = None) -> Self:
+    def archive(self, stamp: Stamp, *, expected: Precondition = ANY_VERSION) -> Self:
         """The article put away: nobody but its author reads it from now on. Raises as `edit` does."""
         self.check_changeable_by(stamp.by, at=stamp.at, expected=expected)
         status = self.status(stamp.at)

@@ -1,12 +1,12 @@
 """Working copies: an article that is out, being edited without its readers noticing."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self, Unpack
 
-from blog.domain.articles import Article, EditedMeanwhile, Manuscript, ManuscriptChanges, Rendition, Stamp
+from blog.domain.articles import Article, Manuscript, ManuscriptChanges, Rendition, Stamp
 from blog.domain.errors import NotFound
+from blog.domain.preconditions import ANY_VERSION, EditedMeanwhile, Precondition
 
 
 class WorkingCopyNotFound(NotFound):
@@ -43,7 +43,7 @@ class WorkingCopy:
         self,
         stamp: Stamp,
         *,
-        expected: Collection[str] | None = None,
+        expected: Precondition = ANY_VERSION,
         rendition: Rendition | None = None,
         **changes: Unpack[ManuscriptChanges],
     ) -> Self:
@@ -64,7 +64,7 @@ class WorkingCopy:
             updated_at=stamp.at,
         )
 
-    def publish(self, article: Article, stamp: Stamp, *, expected: Collection[str] | None = None) -> Article:
+    def publish(self, article: Article, stamp: Stamp, *, expected: Precondition = ANY_VERSION) -> Article:
         """The article with this text in the place of its own.
 
         Raises `EditedMeanwhile` where the text of the article was changed since the copy began.
@@ -76,7 +76,6 @@ class WorkingCopy:
             )
         return article.rewrite(stamp, self.manuscript, self.rendition)
 
-    def check(self, by: int, expected: Collection[str] | None) -> None:
-        """Refuse whoever goes by another version than these. Raises `EditedMeanwhile`."""
-        if expected is not None and self.edition not in expected:
-            raise EditedMeanwhile(version=self.version, changed_by=by, changed_at=self.updated_at)
+    def check(self, by: int, expected: Precondition) -> None:
+        """Refuse a change that was made for another version. Raises `EditedMeanwhile`, `VersionExcluded`."""
+        expected.check(version=self.version, edition=self.edition, changed_by=by, changed_at=self.updated_at)

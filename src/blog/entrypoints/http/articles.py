@@ -19,7 +19,6 @@ from blog.domain.articles import (
     ArticleNotFound,
     Content,
     Contradiction,
-    EditedMeanwhile,
     Language,
     Note,
     NotTheAuthor,
@@ -29,6 +28,7 @@ from blog.domain.articles import (
     check_publication,
 )
 from blog.domain.errors import Invalid
+from blog.domain.preconditions import EditedMeanwhile, Precondition, VersionExcluded
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
 from blog.entrypoints.formats import atom
@@ -288,14 +288,14 @@ async def write_article(
         signed_in=True,
         if_match=True,
         headers=("ETag",),
-        problems=(NotTheAuthor, ArticleNotFound, EditedMeanwhile),
+        problems=(NotTheAuthor, ArticleNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
 async def edit_article(
     article: int,
     payload: ArticleChanges,
     actor: int,
-    expected: frozenset[str] | None,
+    expected: Precondition,
     publishing: Publishing,
 ) -> Answer:
     """Change an article of yours.
@@ -316,13 +316,13 @@ async def edit_article(
         path=ArticlePath,
         signed_in=True,
         if_match=True,
-        problems=(NotTheAuthor, ArticleNotFound, EditedMeanwhile),
+        problems=(NotTheAuthor, ArticleNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
 async def delete_article(
     article: int,
     actor: int,
-    expected: frozenset[str] | None,
+    expected: Precondition,
     publishing: Publishing,
 ) -> None:
     """Delete an article of yours, and all its revisions.
@@ -343,13 +343,13 @@ async def delete_article(
         signed_in=True,
         if_match=True,
         headers=("ETag",),
-        problems=(NotTheAuthor, ArticleNotFound, EditedMeanwhile),
+        problems=(NotTheAuthor, ArticleNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
 async def archive_article(
     article: int,
     actor: int,
-    expected: frozenset[str] | None,
+    expected: Precondition,
     publishing: Publishing,
 ) -> Answer:
     """Put an article of yours away.

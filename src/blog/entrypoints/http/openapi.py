@@ -18,8 +18,9 @@ from litestar.handlers import HTTPRouteHandler
 
 from blog import __version__
 from blog.application.remembering import StillRunning
-from blog.domain.articles import Content, EditedMeanwhile, Language, WebAddress
+from blog.domain.articles import Content, Language, WebAddress
 from blog.domain.errors import BlogError, Unavailable
+from blog.domain.preconditions import PreconditionFailed
 from blog.domain.searches import SearchWords
 from blog.domain.slugs import RESERVED, Slug
 from blog.domain.tags import Tag, Tags
@@ -28,7 +29,6 @@ from blog.domain.text import Line as TextLine
 from blog.domain.users import Email, InvalidToken, NewPassword, Password, Username
 from blog.entrypoints.http.admission import (
     BODY_SECONDS,
-    ENTITY_TAG,
     FORM_TOO_LARGE,
     GUARDED,
     KEY,
@@ -37,6 +37,7 @@ from blog.entrypoints.http.admission import (
     NO_IF_MATCH,
 )
 from blog.entrypoints.http.auth import Line
+from blog.entrypoints.http.conditions import ENTITY_TAG
 from blog.entrypoints.http.contract import FORM, JSON, OPEN, Body, Contract, Path, Query
 from blog.entrypoints.http.listing import Cursor, Names, Timestamp
 from blog.entrypoints.http.problems import (
@@ -184,6 +185,10 @@ HEADERS: Mapping[str, Any] = {
     },
 }
 
+TAG_LIST = rf"^(\*|{ENTITY_TAG}([ \t]*,[ \t]*{ENTITY_TAG})*)$"
+
+CONDITIONS = ("If-Match", "If-None-Match", "If-Unmodified-Since")
+
 PARAMETERS: Mapping[str, Any] = {
     "If-Match": {
         "name": "If-Match",
@@ -193,8 +198,30 @@ PARAMETERS: Mapping[str, Any] = {
             "The `ETag` of what is to be changed, or several, or `*` (RFC 9110, section 13.1.1). What it says before "
             "the first dot, the `edition`, is what counts. Where it is compulsory, a change without it is 428."
         ),
-        "schema": {"type": "string", "pattern": rf"^(\*|{ENTITY_TAG}([ \t]*,[ \t]*{ENTITY_TAG})*)$"},
+        "schema": {"type": "string", "pattern": TAG_LIST},
         "examples": {"any": {"value": "*"}, "one": {"value": '"1-0123456789ab.6f2d8c0e9b1a"'}},
+    },
+    "If-None-Match": {
+        "name": "If-None-Match",
+        "in": "header",
+        "required": False,
+        "description": (
+            "The `ETag` of a version that must not be changed, or several, or `*`, to change nothing that exists "
+            "(RFC 9110, section 13.1.2)."
+        ),
+        "schema": {"type": "string", "pattern": TAG_LIST},
+        "examples": {"any": {"value": "*"}, "one": {"value": '"1-0123456789ab.6f2d8c0e9b1a"'}},
+    },
+    "If-Unmodified-Since": {
+        "name": "If-Unmodified-Since",
+        "in": "header",
+        "required": False,
+        "description": (
+            "A date, such as that of `Last-Modified`: what was changed after it is left alone "
+            "(RFC 9110, section 13.1.4). It is ignored beside `If-Match`, and where it is no date of HTTP."
+        ),
+        "schema": {"type": "string"},
+        "example": "Wed, 04 Mar 2026 12:00:01 GMT",
     },
     "Idempotency-Key": {
         "name": "Idempotency-Key",
@@ -269,7 +296,7 @@ def _operation(route: HTTPRouteHandler, references: Mapping[Any, Any]) -> dict[s
         "parameters": [
             *_parameters(terms.path, "path"),
             *_parameters(terms.query, "query"),
-            *([{"$ref": "#/components/parameters/If-Match"}] if terms.if_match else []),
+            *({"$ref": f"#/components/parameters/{name}"} for name in CONDITIONS if terms.if_match),
             *([{"$ref": "#/components/parameters/Idempotency-Key"}] if terms.once else []),
         ],
     }
@@ -380,9 +407,10 @@ def _problem(status: int, description: str, examples: Mapping[str, Problem]) -> 
 
 def _facts(*errors: type[BlogError]) -> dict[str, Problem]:
     problems = {error.__name__: describe(status_of(error), error.sentence) for error in errors}
-    if EditedMeanwhile in errors:
-        given = msgspec.structs.asdict(problems[EditedMeanwhile.__name__])
-        problems[EditedMeanwhile.__name__] = StaleProblem(**given, version=8, changed_by=7, changed_at=MOMENT)
+    for error in errors:
+        if issubclass(error, PreconditionFailed):
+            given = msgspec.structs.asdict(problems[error.__name__])
+            problems[error.__name__] = StaleProblem(**given, version=8, changed_by=7, changed_at=MOMENT)
     return problems
 
 

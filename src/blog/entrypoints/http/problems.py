@@ -14,7 +14,7 @@ from litestar.exceptions import HTTPException
 from msgspec import UNSET, Meta, UnsetType
 
 from blog.application.remembering import KeyReused
-from blog.domain.articles import ArticleMoved, Contradiction, EditedMeanwhile, TooHardToRender
+from blog.domain.articles import ArticleMoved, Contradiction, TooHardToRender
 from blog.domain.errors import (
     BlogError,
     Conflict,
@@ -27,6 +27,7 @@ from blog.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from blog.domain.preconditions import PreconditionFailed
 from blog.domain.revisions import TooHardToCompare
 from blog.domain.users import InvalidToken, WeakPassword
 from blog.entrypoints.formats.feeds import Site
@@ -165,7 +166,7 @@ def refused(request: Request[Any, Any, Any], error: BlogError) -> Response[bytes
     """What the blog refuses, by its kind."""
     status = status_of(type(error))
     headers: dict[str, str] = {}
-    if isinstance(error, EditedMeanwhile):
+    if isinstance(error, PreconditionFailed):
         return _reply(
             StaleProblem(
                 **msgspec.structs.asdict(describe(status, str(error))),

@@ -8,7 +8,8 @@ from litestar import delete, get, patch, post
 from blog.application.ports import Reply, TransactionFactory
 from blog.application.queries import WorkingCopyView
 from blog.application.reworking import Reworking
-from blog.domain.articles import ArticleNotFound, EditedMeanwhile, NotTheAuthor, Title
+from blog.domain.articles import ArticleNotFound, NotTheAuthor, Title
+from blog.domain.preconditions import EditedMeanwhile, Precondition, VersionExcluded
 from blog.domain.working_copies import WorkingCopyNotFound
 from blog.entrypoints.http.articles import (
     ARTICLE,
@@ -65,14 +66,14 @@ async def show_working_copy(
         signed_in=True,
         if_match=True,
         headers=("ETag",),
-        problems=(*PROBLEMS, EditedMeanwhile),
+        problems=(*PROBLEMS, EditedMeanwhile, VersionExcluded),
     ),
 )
 async def save_working_copy(
     article: int,
     payload: WorkingCopyChanges,
     actor: int,
-    expected: frozenset[str] | None,
+    expected: Precondition,
     reworking: Reworking,
 ) -> Answer:
     """Change the working copy of an article of yours, and nothing that readers see.
@@ -90,13 +91,13 @@ async def save_working_copy(
         path=ArticlePath,
         signed_in=True,
         if_match=True,
-        problems=(*PROBLEMS, WorkingCopyNotFound, EditedMeanwhile),
+        problems=(*PROBLEMS, WorkingCopyNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
 async def discard_working_copy(
     article: int,
     actor: int,
-    expected: frozenset[str] | None,
+    expected: Precondition,
     reworking: Reworking,
 ) -> None:
     """Forget the working copy of an article of yours."""
@@ -115,13 +116,13 @@ async def discard_working_copy(
         if_match=True,
         once=True,
         headers=("ETag",),
-        problems=(*PROBLEMS, WorkingCopyNotFound, EditedMeanwhile),
+        problems=(*PROBLEMS, WorkingCopyNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
 async def publish_working_copy(
     article: int,
     actor: int,
-    expected: frozenset[str] | None,
+    expected: Precondition,
     reworking: Reworking,
     once: Once,
 ) -> Answer:
