@@ -51,7 +51,7 @@ class PreviewsContract:
         await client.patch(f"{path}/working-copy", json={"title": "New", "content": "Quite *different*"}, headers=ada)
         shown = await found(client, (await issue(client, ada, article, of="working_copy"))["url"])
         assert (shown["title"], shown["content_html"]) == ("New", "<p>Quite <em>different</em></p>\n")
-        assert (shown["summary"], shown["word_count"]) == ("Quite different", 2)
+        assert (shown["summary"], shown["excerpt"], shown["word_count"]) == (None, "Quite different", 2)
         assert shown["id"] == article["id"]
         assert (await found(client, (await issue(client, ada, article))["url"]))["title"] == article["title"]
 

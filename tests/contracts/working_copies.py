@@ -27,6 +27,7 @@ class WorkingCopiesContract:
             "article_id": article["id"],
             "based_on": 1,
             "content_html": "<p>The engine weaves algebraic patterns.</p>\n",
+            "excerpt": "S",
             "word_count": 5,
             "reading_minutes": 1,
             "version": 1,
@@ -61,7 +62,8 @@ class WorkingCopiesContract:
         assert published == article | follows | {
             "title": "New",
             "content": "**Something** else",
-            "summary": "Something else",
+            "summary": None,
+            "excerpt": "Something else",
             "version": 2,
         }
         assert answer.headers["etag"].startswith(f'"{published["edition"]}.')

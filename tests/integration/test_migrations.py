@@ -51,6 +51,7 @@ LANDED = {
     "0005": "541b639384c3d0ac7caca298ff29ee65bf13285bf3ae1f19f84484a471deb6e8",
     "0006": "08098a4ee71a9fedd6e01dd8fdf5e1ef81b681670765f55563d4abc06c5205c6",
     "0007": "8b91759d1d7a43cb5ea4a520ec9a9239713d4de670cf6e06c5e27c50829c9c35",
+    "0008": "8e779b7f8ba1ad594a0efa5f5e7f454cc82323fc6f01eb6b5504f7b3b295887f",
 }
 
 # Rows for each revision, over which the later ones are applied: at least one in every table that it makes.
@@ -220,7 +221,8 @@ async def test_what_was_written_before_there_were_slugs_is_found_as_it_was(
         for article in everything:
             assert Slug(article.slug).endswith(f"-{article.id}")
             assert article.published_at == article.publish_at == (article.created_at if article.published else None)
-            assert (article.summary, article.word_count) == ("<b>Some</b> words & more", 4)
+            assert (article.summary, article.excerpt) == (None, "<b>Some</b> words & more")
+            assert article.word_count == 4
             assert (article.tags, article.featured, article.version) == ([], False, 1)
             shown = await queries.get(article.id, viewer=author, include=[Include.CONTENT_HTML])
             assert shown.content_html == "<pre>\n&lt;b&gt;Some&lt;/b&gt; \n\n words &amp; more\n</pre>"
@@ -243,7 +245,61 @@ async def test_what_was_written_before_there_were_slugs_is_found_as_it_was(
     for article in everything:
         edited = await publishing.edit(actor=author, article=article.id, content=Content("*New*"), published=True)
         assert (edited.slug, edited.version) == (article.slug, 2)
-        assert (await queries.get(Slug(edited.slug), viewer=None)).summary == "New"
+        assert (await queries.get(Slug(edited.slug), viewer=None)).excerpt == "New"
+
+
+async def test_a_summary_that_was_derived_is_derived_again_and_one_of_its_authors_stays(empty: URL) -> None:
+    upgrade(empty, "0007")
+    await execute(empty, *ROWS["0001"][:1])
+    texts = [
+        ("Derived.", "Derived.", "Derived. More"),
+        ("Of its own.", "Derived.", "Derived. More"),
+        (None, "Derived.", "Derived. More"),
+    ] * 400  # which takes several parts
+    for table, key, extra in (
+        (
+            "articles (id, slug, featured, tag_keys, author_id, text_version, created_at, edition, content_html,"
+            " word_count, updated_at, version, tags, title, summary, excerpt, content)",
+            "n, 's', false, '{}', users.id, 1, now(), '1-a', '', 1, now(), 2, '{}', 't'",
+            "summary, excerpt, content",
+        ),
+        (
+            "working_copies (article_id, based_on, edition, content_html, word_count, updated_at, version, tags,"
+            " title, summary, excerpt, content)",
+            "n, 1, '1-a', '', 1, now(), 2, '{}', 't'",
+            "summary, excerpt, content",
+        ),
+        (
+            "revisions (article_id, version, by, at, changed, tags, title, summary, content)",
+            "n, 1, 1, now(), '{}', '{}', 't'",
+            "summary, content",
+        ),
+        (
+            "revisions (article_id, version, by, at, changed, tags, title, summary, content)",
+            "n, 2, 1, now(), '{}', '{}', 't'",
+            "summary, 'Derived. Otherwise'",
+        ),
+    ):
+        rows = ", ".join(
+            f"({n}, {'NULL' if s is None else repr(s)}, '{e}', '{c}')" for n, (s, e, c) in enumerate(texts, 1)
+        )
+        await execute(
+            empty,
+            f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT {key}, {extra}"  # noqa: S608
+            f" FROM users, (VALUES {rows}) AS texts (n, summary, excerpt, content)",
+        )
+    upgrade(empty)
+    for table, number, condition in (
+        ("articles", "id", ""),
+        ("working_copies", "article_id", ""),
+        ("revisions", "article_id", "WHERE version = 1"),
+    ):
+        kept = await query(empty, f"SELECT summary FROM {table} {condition} ORDER BY {number}")  # noqa: S608
+        assert kept == [None, "Of its own.", None] * 400
+    # Of another text, nobody knows what was derived.
+    other = "SELECT summary FROM revisions WHERE version = 2 ORDER BY article_id"
+    assert await query(empty, other) == ["Derived.", "Of its own.", None] * 400
+    assert await query(empty, "SELECT DISTINCT version FROM articles") == [2]
 
 
 async def test_taking_it_back_shows_nothing_that_is_hidden(empty: URL) -> None:

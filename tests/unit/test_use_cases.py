@@ -257,7 +257,7 @@ async def write(container: Container, author: int, **different: Any) -> ArticleV
 async def test_writing_a_draft(container: Container, ada: int, clock: Clock) -> None:
     draft = await container.publishing().write(actor=ada, title=Title("On engines"), content=Content("*Words.*"))
     assert (draft.title, draft.content, draft.published, draft.author_id) == ("On engines", "*Words.*", False, ada)
-    assert (draft.slug, draft.summary, draft.version, draft.word_count) == ("on-engines", "Words.", 1, 1)
+    assert (draft.slug, draft.excerpt, draft.version, draft.word_count) == ("on-engines", "Words.", 1, 1)
     assert draft.created_at == draft.updated_at == clock.moment
     queries = container.article_queries()
     assert await queries.get(draft.id, viewer=ada) == draft
@@ -322,7 +322,7 @@ async def test_editing_and_deleting(container: Container, ada: int, clock: Clock
 
     await publishing.edit(actor=ada, article=draft.id, content=Content("# *New* words"))
     shown = await queries.get(draft.id, viewer=None, include=[Include.CONTENT_HTML])
-    assert (shown.content_html, shown.summary) == (
+    assert (shown.content_html, shown.excerpt) == (
         '<h1 id="section-new-words"><em>New</em> words</h1>\n',
         "New words",
     )
@@ -469,7 +469,7 @@ async def test_what_contradicts_itself_or_cannot_be_rendered_is_not_written(cont
     article, too_deep = (await write(container, ada)).id, Content("> " * 9999 + "words")
     publishing, reworking = container.publishing(), container.reworking()
     with refused(container, Contradiction):
-        await write(container, ada, publish_at=NOON)
+        await write(container, ada, publish_at=NOON + timedelta(days=1))
     with refused(container, Contradiction):
         await publishing.edit(actor=ada, article=article, unpublish_at=NOON - timedelta(days=1))
     with refused(container, TooHardToRender):
@@ -558,7 +558,12 @@ async def test_reworking_what_is_out_shows_readers_nothing_until_it_is_done(
     second = await reworking.save(
         **who, content=Content("*New*"), summary=None, expected=Precondition(editions=[first.edition])
     )
-    assert (second.title, second.content_html, second.summary) == ("New", "<p><em>New</em></p>\n", "New")
+    assert (second.title, second.content_html, second.summary, second.excerpt) == (
+        "New",
+        "<p><em>New</em></p>\n",
+        None,
+        "New",
+    )
     assert (second.version, second.based_on, second.updated_at) == (2, 1, clock.moment)
     assert await reworking.show(**who) == second
     assert await queries.get(article.id, viewer=None) == public

@@ -41,7 +41,10 @@ class ArticleView:
     created_at: datetime
     updated_at: datetime
     slug: str
-    summary: str
+    summary: str | None
+    """The author's own."""
+    excerpt: str
+    """The summary, or how the text begins where there is none."""
     tags: Sequence[str]
     status: Status
     published_at: datetime | None
@@ -94,7 +97,7 @@ class ArticleView:
         own = viewer == author_id
         return cls(
             number, title, content, status is Status.PUBLISHED, author_id, created_at, updated_at, slug,
-            excerpt if summary is None else summary, tags, status,
+            summary, excerpt if summary is None else summary, tags, status,
             published_at if published_at is not None and published_at <= at else None,
             publish_at if own else None, unpublish_at if own else None,
             version, edition, reading_minutes(word_count), word_count,
@@ -229,7 +232,9 @@ class WorkingCopyView:
     title: str
     content: str
     content_html: str
-    summary: str
+    summary: str | None
+    excerpt: str
+    """The summary, or how the text begins where there is none."""
     tags: Sequence[str]
     cover_image_url: str | None
     cover_image_alt: str | None
@@ -243,9 +248,9 @@ class WorkingCopyView:
     @classmethod
     def of(cls, copy: WorkingCopy) -> Self:
         text = plain(copy.manuscript)
-        text["summary"] = text["summary"] or copy.rendition.excerpt
         return cls(
             **text,
+            excerpt=copy.rendition.excerpt if text["summary"] is None else text["summary"],
             article_id=copy.article_id,
             based_on=copy.based_on,
             content_html=copy.rendition.html,

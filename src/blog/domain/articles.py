@@ -19,6 +19,7 @@ WORDS_A_MINUTE = 220
 
 
 EARLIER = "Must not be earlier than publish_at; null is never."
+OTHERWISE = "Must say what publish_at and unpublish_at say; leave it out, or leave them out."
 
 SOON = timedelta(seconds=2)
 """What comes out by itself within this time has taken its slug: in the same moment, others might be given it."""
@@ -207,8 +208,8 @@ PUBLICATION = tuple(Publication.__annotations__)
 
 def check_publication(**publication: Unpack[Publication]) -> None:
     """Refuse what contradicts itself or is out of the calendar, whatever is kept. Raises `Contradiction`."""
-    if "published" in publication and not publication.keys().isdisjoint({"publish_at", "unpublish_at"}):
-        raise Contradiction("published", "Must not be sent along with publish_at or unpublish_at.")
+    if publication.get("published") and publication.get("publish_at", ...) is None:
+        raise Contradiction("published", OTHERWISE)
     publish_at, unpublish_at = _utc(publication.get("publish_at"), publication.get("unpublish_at"))
     if publish_at and unpublish_at and unpublish_at < publish_at:
         raise Contradiction("unpublish_at", EARLIER)
@@ -421,18 +422,25 @@ class Article:
         check_publication(**publication)
         publish_at = publication.get("publish_at", self.publish_at)
         unpublish_at = publication.get("unpublish_at", self.unpublish_at)
-        status = self.status(at)
-        if publication.get("published") is True and status is not Status.PUBLISHED:
+        published, status = publication.get("published"), self.status(at)
+        if not publication.keys().isdisjoint({"publish_at", "unpublish_at"}):
+            out = Status.at(at, publish_at=publish_at, unpublish_at=unpublish_at) is Status.PUBLISHED
+            if published not in (None, out):
+                raise Contradiction("published", OTHERWISE)
+        elif published is True and status is not Status.PUBLISHED:
             publish_at = at
             unpublish_at = None if status is Status.ARCHIVED else unpublish_at
-        elif publication.get("published") is False and status in (Status.PUBLISHED, Status.SCHEDULED):
+        elif published is False and status is Status.PUBLISHED:
             publish_at = unpublish_at = None
         publish_at, unpublish_at = _utc(publish_at, unpublish_at)
         if publish_at and unpublish_at and unpublish_at < publish_at:
             raise Contradiction("unpublish_at", EARLIER)
         was_out = self.published_at is not None and self.published_at <= at
         published_at = self.published_at
-        if not was_out or (publication.get("publish_at") is not None and publish_at is not None and publish_at <= at):
+        given = publication.get("publish_at")
+        # Another moment that is past: the article was there earlier, or elsewhere.
+        redated = given is not None and given != self.publish_at and given <= at
+        if not was_out or redated:
             published_at = publish_at
         return replace(
             self,

@@ -30,10 +30,10 @@ def _item(site: Site, article: ArticleView) -> dict[str, Any]:
             "id": site.id_of(article),
             "url": site.article(article.slug),
             "title": article.title,
-            "summary": article.summary,
+            "summary": article.excerpt,
             "content_html": html(site, article),
             # An item has a content of one kind or the other.
-            "content_text": article.summary if article.content_html is None else None,
+            "content_text": article.excerpt if article.content_html is None else None,
             "image": article.cover_image_url,
             "date_published": moment(out_since(article)),
             "date_modified": moment(changed(article)),

@@ -55,7 +55,8 @@ class ArticleReply(msgspec.Struct):
     created_at: datetime
     updated_at: datetime
     slug: str
-    summary: str
+    summary: Annotated[str | None, msgspec.Meta(description="The author's own.")]
+    excerpt: Annotated[str, msgspec.Meta(description="The summary; without one, how the text begins.")]
     tags: Sequence[str]
     status: Status
     published_at: Annotated[datetime | None, msgspec.Meta(description="When it was first there for everybody.")]

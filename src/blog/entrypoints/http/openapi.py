@@ -130,6 +130,7 @@ EXAMPLES: Mapping[str, Any] = {
     "cover_image_url": "https://example.org/engine.png",
     "diff": "--- version 1\n+++ version 2\n@@ -1 +1 @@\n-title: Engines\n+title: On engines\n",
     "edition": "1-0123456789ab",
+    "excerpt": "What the engine weaves.",
     "expires_at": "2026-03-11T12:00:01.123456Z",
     "expires_in": 1800,
     "featured": False,
