@@ -88,6 +88,37 @@ class WorkingCopiesContract:
         assert (copy["based_on"], copy["title"]) == (2, "Meanwhile")
         assert (await client.post(f"{copy_of(article)}/publish", headers=ada)).status_code == 200
 
+    async def test_a_text_that_moved_under_it_is_accepted(
+        self, client: httpx.AsyncClient, ada: dict[str, str], bob: dict[str, str]
+    ) -> None:
+        article = await write(client, ada)
+        path = copy_of(article)
+        first = await client.patch(path, json={"content": "Something else"}, headers=ada)
+        await edit(client, ada, article, title="Meanwhile")
+        assert problem(await client.post(f"{path}/publish", headers=ada), 412)["version"] == 2
+        # The condition names the copy's version, and what it is based on the article's.
+        stale = ada | {"If-Match": '"0-other"'}
+        assert problem(await client.patch(path, json={"based_on": 2}, headers=stale), 412)["version"] == 1
+        for unknown in (3, 2**31 - 1):
+            answer = await client.patch(path, json={"based_on": unknown}, headers=ada)
+            assert wrong(answer) == {"#/based_on": "Must be a version of the article; it has 2 so far."}
+        for wrong_one in (0, -1, 2**31, "2", 1.5, None, True):
+            assert set(wrong(await client.patch(path, json={"based_on": wrong_one}, headers=ada))) == {"#/based_on"}
+        assert problem(await client.patch(path, json={"based_on": 2}, headers=bob), 403)
+        assert (await client.get(path, headers=ada)).content == first.content
+
+        mine = ada | {"If-Match": first.headers["etag"]}
+        accepted = (await client.patch(path, json={"based_on": 2}, headers=mine)).json()
+        follows = {name: accepted[name] for name in ("edition", "updated_at")}
+        assert accepted == first.json() | follows | {"based_on": 2, "version": 2}
+        # Somebody else is quicker once more.
+        await edit(client, ada, article, title="Once more")
+        assert problem(await client.post(f"{path}/publish", headers=ada), 412)["version"] == 3
+        assert (await client.patch(path, json={"based_on": 3}, headers=ada)).json()["based_on"] == 3
+        assert problem(await client.patch(path, json={"based_on": 2}, headers=ada), 412)["version"] == 3
+        published = (await client.post(f"{path}/publish", headers=ada)).json()
+        assert (published["title"], published["content"]) == (article["title"], "Something else")
+
     async def test_what_is_no_text_may_move_under_it(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:
         article = await write(client, ada)
         await client.patch(copy_of(article), json={"title": "New"}, headers=ada)

@@ -33,9 +33,15 @@ class Reworking:
         actor: int,
         article: int,
         expected: Precondition = ANY_VERSION,
+        based_on: int | None = None,
         **changes: Unpack[ManuscriptChanges],
     ) -> WorkingCopyView:
-        """Change what is given in the copy, which begins as what the article is. Raises `TooHardToRender`."""
+        """Change what is given in the copy, which begins as what the article is.
+
+        Where the article's text was changed directly, `based_on` accepts the text of that version: publishing the
+        copy replaces it. Raises `TooHardToRender`, `EditedMeanwhile` also where the text was changed after that
+        version, and `Contradiction` where the article has no such version.
+        """
         rendition = await self.markdown.render(changes["content"]) if "content" in changes else None
         async with self.transaction() as tx:
             # Held, so that of two who begin a copy at once the second goes on with the first one's.
@@ -45,7 +51,7 @@ class Reworking:
                 before = await tx.working_copies.get(article)
             except WorkingCopyNotFound:
                 before = WorkingCopy.begin(found, stamp)
-            copy = before.save(stamp, expected=expected, rendition=rendition, **changes)
+            copy = before.save(found, stamp, expected=expected, based_on=based_on, rendition=rendition, **changes)
             if copy is not before:
                 await tx.working_copies.save(copy)
         return WorkingCopyView.of(copy)

@@ -1,6 +1,7 @@
 """The working copy of an article."""
 
 from dataclasses import replace
+from typing import Annotated
 
 import msgspec
 from litestar import delete, get, patch, post
@@ -29,6 +30,17 @@ class WorkingCopyChanges(TextFields):
 
     title: Title | msgspec.UnsetType = msgspec.UNSET
     content: LongContent | msgspec.UnsetType = msgspec.UNSET
+    based_on: (
+        Annotated[
+            int,
+            msgspec.Meta(
+                ge=1,
+                le=2**31 - 1,
+                description="The version of the article whose text the copy is to replace: accepts that text.",
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 PROBLEMS = (NotTheAuthor, ArticleNotFound)
@@ -78,7 +90,9 @@ async def save_working_copy(
 ) -> Answer:
     """Change the working copy of an article of yours, and nothing that readers see.
 
-    It begins, with the first change, as what the article is.
+    It begins, with the first change, as what the article is. Where the text of the article was changed directly
+    since, read the article, take into the copy what is to stay, and send the `version` that you read as `based_on`:
+    the copy can be published again. Refused (412) where the text was changed after that version, too.
     """
     return respond(_reply(await reworking.save(actor=actor, article=article, expected=expected, **given(payload))))
 
@@ -128,8 +142,8 @@ async def publish_working_copy(
 ) -> Answer:
     """Put the working copy in the place of the article's text.
 
-    Refused where that text was changed since the copy began; discard the copy and begin another. `If-Match` names a
-    version of the copy.
+    Refused (412) where that text was changed after the version that the copy is `based_on`: change `based_on` to the
+    version whose text you accept, or discard the copy. `If-Match` names a version of the copy.
     """
 
     async def publish(transaction: TransactionFactory) -> Reply:
