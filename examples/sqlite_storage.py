@@ -110,6 +110,11 @@ NEXT_ID = "INSERT INTO ids VALUES (:noun, 1) ON CONFLICT DO UPDATE SET last = la
 USER = "SELECT it FROM users WHERE id = :id"
 USER_NAMED = "SELECT it FROM users WHERE username_key = :key"
 USERS = "SELECT it, (SELECT count(*) FROM articles WHERE author_id = users.id) AS articles FROM users"
+# With the answer to whether there is a working copy of it.
+ANSWER = (
+    "json_set(it, '$.has_working_copy', json(iif(id IN (SELECT article_id FROM working_copies), 'true', 'false')))"
+)
+COPIED = f"UPDATE articles SET it = {ANSWER} WHERE id = :id"  # noqa: S608
 PUT_ARTICLE = """
     INSERT INTO articles VALUES (:id, :author_id, :publish_at, :unpublish_at, :created_at, :coming, :it)
     ON CONFLICT (id) DO UPDATE SET (publish_at, unpublish_at, coming, it)
@@ -448,6 +453,7 @@ class SqliteArticles:
             it=dumped(article),
             **{name: at and microseconds(at) for name, at in moments.items()},
         )
+        await self._line.execute(COPIED, id=article.id)
 
     async def remove(self, article_id: int) -> None:
         await self._line.execute("DELETE FROM articles WHERE id = :id", id=article_id)
@@ -488,11 +494,13 @@ class SqliteWorkingCopies:
     async def save(self, copy: WorkingCopy) -> None:
         put = "INSERT OR REPLACE INTO working_copies VALUES (:id, :it)"
         await self._line.execute(put, id=copy.article_id, it=dumped(copy))
+        await self._line.execute(COPIED, id=copy.article_id)
 
     async def remove(self, article_id: int) -> None:
         removed = "DELETE FROM working_copies WHERE article_id = :id RETURNING article_id"
         if not await self._line.first(removed, id=article_id):
             raise WorkingCopyNotFound
+        await self._line.execute(COPIED, id=article_id)
 
 
 class SqlitePreviews:

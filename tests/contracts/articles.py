@@ -104,12 +104,14 @@ class ArticlesContract:
             "canonical_url": None,
             "featured": False,
             "language": None,
+            "has_working_copy": False,
         }
         assert isinstance(article["id"], int)
         assert article["created_at"].endswith(".123456Z")
         assert await found(client, f"/articles/{article['id']}", ada) == article
-        # When it appears and disappears is its author's business.
-        assert await found(client, f"/articles/{article['id']}") == article | {"publish_at": None}
+        # When it appears and disappears, and whether a working copy is begun, is its author's business.
+        public = article | {"publish_at": None, "has_working_copy": None}
+        assert await found(client, f"/articles/{article['id']}") == public
 
     async def test_an_article_is_a_draft_unless_told_otherwise(
         self, client: httpx.AsyncClient, ada: dict[str, str]

@@ -241,7 +241,7 @@ class EditionsContract:
                 assert problem(await strict.request(method, one, json=body, headers=bob), 428)
                 assert problem(await strict.request(method, "/articles/9999", json=body, headers=ada), 428)
                 assert wrong(await strict.request(method, f"{one}?x=1", json=body, headers=ada))
-        assert await found(client, path, ada) == article
+        assert await found(client, path, ada) == article | {"has_working_copy": True}
 
     async def test_told_so_it_takes_changes_that_do_and_those_that_need_not(
         self, strict: httpx.AsyncClient, ada: Header

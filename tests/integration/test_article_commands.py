@@ -11,6 +11,7 @@ from sqlalchemy import URL
 
 from blog.container import Container
 from blog.domain.articles import Content, Title
+from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
 from blog.domain.users import Email, NewPassword, Username
 from tests.integration.service import blog as run_blog
@@ -89,6 +90,15 @@ async def test_an_article_is_shown(blog: Blog) -> None:
     assert out.rstrip().endswith("Some *words* of it.\n\nMore.")
 
 
+async def test_an_author_sees_which_have_a_working_copy(blog: Blog, container: Container, author: int) -> None:
+    number = (await container.article_queries().get(Slug("on-engines"), viewer=None)).id
+    await container.reworking().save(actor=author, article=number, title=Title("On better engines"))
+    _, out, _ = await blog("list", "--as", "ada", "--working-copy", "--json")
+    assert [(article["title"], article["has_working_copy"]) for article in json.loads(out)] == [("On engines", True)]
+    assert "published, with a working copy" in (await blog("show", str(number), "--as", "ada"))[1]
+    assert "working copy" not in (await blog("show", str(number)))[1]
+
+
 @pytest.mark.usefixtures("author")
 async def test_words_are_found(blog: Blog) -> None:
     assert "On engines" in (await blog("search", "engine", "word"))[1]
@@ -106,6 +116,7 @@ async def test_words_are_found(blog: Blog) -> None:
         (("show", "not-yet"), 1, "blog: Article not found."),
         (("show", "A B"), 2, "'A B' will not do"),
         (("list", "--as", "stranger"), 1, "blog: User not found."),
+        (("list", "--working-copy"), 1, "blog: --working-copy lists articles of a user: name the user with --as."),
         (("list", "--limit", "101"), 2, "'101' is not a whole number from 1 to 100"),
         (("search", "x" * 201), 1, "blog: Must be at most 200 characters long."),
     ],

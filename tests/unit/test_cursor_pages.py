@@ -40,6 +40,7 @@ def page(*lengths: int) -> ArticlePage:
             canonical_url=None,
             featured=False,
             language=None,
+            has_working_copy=None,
         )
         for number, length in enumerate(lengths)
     ]

@@ -59,6 +59,8 @@ class ArticleView:
     canonical_url: str | None
     featured: bool
     language: str | None
+    has_working_copy: bool | None
+    """For its author alone; None for everybody else."""
     author: AuthorView | None = None
     """Where it was asked for, as the next one."""
     content_html: str | None = None
@@ -68,7 +70,8 @@ class ArticleView:
     @classmethod
     def of(cls, article: Article, *, viewer: int | None, at: datetime, **included: Any) -> Self:  # noqa: ANN401
         kept = columns(article)
-        return cls.seen([kept[name] for name in SEEN], viewer=viewer, at=at, **included)
+        copied = article.has_working_copy
+        return cls.seen([kept[name] for name in SEEN], viewer=viewer, at=at, has_working_copy=copied, **included)
 
     @classmethod
     def seen(
@@ -77,14 +80,15 @@ class ArticleView:
         *,
         viewer: int | None,
         at: datetime,
+        has_working_copy: bool | None = None,
         author: AuthorView | None = None,
         content_html: str | None = None,
         highlight: str | None = None,
     ) -> Self:
         """What somebody sees at some moment of an article of which `kept` are the parts that `SEEN` names.
 
-        Whether it is visible at all was decided before. When it will be hidden again is for its author alone. `slug`
-        is that under which it is out, if it is.
+        Whether it is visible at all was decided before. When it will be hidden again, and whether there is a working
+        copy, is for its author alone. `slug` is that under which it is out, if it is.
         """
         # By their places: a page has a hundred of them, and their names would take longer than everything else.
         # fmt: off
@@ -102,7 +106,7 @@ class ArticleView:
             publish_at if own else None, unpublish_at if own else None,
             version, edition, reading_minutes(word_count), word_count,
             cover_image_url, cover_image_alt, canonical_url, featured, language,
-            author, content_html, highlight,
+            has_working_copy if own else None, author, content_html, highlight,
         )
         # fmt: on
 
@@ -194,6 +198,8 @@ class ArticleFilter:
     published_after: datetime | None = None
     published_before: datetime | None = None
     language: Language | None = None
+    has_working_copy: bool | None = None
+    """The viewer's own articles that have a working copy, or those that have none."""
     words: SearchWords | None = None
 
 

@@ -1,7 +1,7 @@
 """Editing what is out without changing what readers see, until it is done."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Unpack
 
 from blog.application.ports import Clock, Markdown, Transaction, TransactionFactory
@@ -73,7 +73,7 @@ class Reworking:
             copy = await tx.working_copies.get(article)
             after = await saved(tx, before, copy.publish(before, stamp, expected=expected), stamp, note)
             await tx.working_copies.remove(article)
-        return ArticleView.of(after, viewer=actor, at=stamp.at)
+        return ArticleView.of(replace(after, has_working_copy=False), viewer=actor, at=stamp.at)
 
     async def discard(self, *, actor: int, article: int, expected: Precondition = ANY_VERSION) -> None:
         """Forget the copy. Raises `WorkingCopyNotFound`, `EditedMeanwhile`."""

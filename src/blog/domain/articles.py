@@ -297,6 +297,8 @@ class Article:
     created_at: datetime
     updated_at: datetime
     language: Language | None = None
+    has_working_copy: bool = False
+    """Whether there is a working copy of it. That is kept with the copy: to save the article does not change it."""
 
     @classmethod
     def write(

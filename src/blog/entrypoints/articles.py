@@ -12,6 +12,7 @@ import msgspec
 from blog.application.queries import ArticleFilter, ArticlePage, ArticleView, Include, Order, Sort
 from blog.container import Container, current_database
 from blog.domain.articles import ArticleMoved
+from blog.domain.errors import Invalid
 from blog.domain.searches import SearchWords
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tag, Tags
@@ -24,10 +25,19 @@ WIDTHS = (8, 10, 9, 20)
 
 
 def list_articles(
-    *, author: Username | None, tag: list[Tag], limit: int, skip: int, reader: Username | None, json: bool
+    *,
+    author: Username | None,
+    tag: list[Tag],
+    working_copy: bool | None,
+    limit: int,
+    skip: int,
+    reader: Username | None,
+    json: bool,
 ) -> None:
     """List articles, the newest first."""
-    wanted = ArticleFilter(author=author, tags=Tags(tag))
+    if working_copy and reader is None:
+        raise Invalid("--working-copy lists articles of a user: name the user with --as.")
+    wanted = ArticleFilter(author=author, tags=Tags(tag), has_working_copy=working_copy)
     _print_page(_read(reader, lambda c, viewer: _page(c, viewer, wanted, Order(), limit, skip)), json=json)
 
 
@@ -55,7 +65,7 @@ def show_article(*, article: int | Slug, reader: Username | None, json: bool) ->
     head = {
         "id": str(found.id),
         "author": found.author.username if found.author else "",
-        "status": found.status.value,
+        "status": found.status.value + (", with a working copy" if found.has_working_copy else ""),
         "published": f"{found.published_at:%Y-%m-%d %H:%M} UTC" if found.published_at else "",
         "slug": found.slug,
         "tags": ", ".join(found.tags),

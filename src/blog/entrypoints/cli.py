@@ -154,6 +154,12 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument(
         "--tag", action="append", type=_word(Tag), default=[], help="those with this tag; with all, where repeated"
     )
+    listing.add_argument(
+        "--working-copy",
+        action="store_const",
+        const=True,
+        help="those that have a working copy, for their author: needs --as",
+    )
     search = actions.add_parser(
         "search",
         help="find words in articles",

@@ -29,6 +29,7 @@ from blog.adapters.database.engine import Database, Row
 from blog.adapters.database.searching import NEARNESS, SIMILAR, SPARSE, by_date, by_relevance, with_highlights
 from blog.adapters.database.shares import shares_of
 from blog.adapters.database.tables import (
+    HAS_WORKING_COPY,
     PUBLIC,
     SLUG,
     VISIBLE,
@@ -71,6 +72,8 @@ INCLUDED = {
     Include.AUTHOR: users.c.username.label("author_name"),
     Include.CONTENT_HTML: articles.c.content_html,
 }
+# Nobody else is told, so that for nobody else it is looked up. It comes right behind the columns of the article.
+OWN_COPY = case((articles.c.author_id == bindparam("viewer"), HAS_WORKING_COPY)).label("has_working_copy")
 ACCOUNT = [users.c[name] for name in AccountView.__slots__]
 PROFILE = [users.c[name] for name in ProfileView.__slots__]
 
@@ -81,6 +84,10 @@ STATUS = {
     Status.ARCHIVED: and_(_OWN, _ARCHIVED),
     Status.DRAFT: and_(_OWN, articles.c.publish_at.is_(None), not_(_ARCHIVED)),
     Status.SCHEDULED: and_(_OWN, articles.c.publish_at > bindparam("at"), not_(_ARCHIVED)),
+}
+WORKING_COPY = {
+    True: and_(_OWN, exists().where(working_copies.c.article_id == articles.c.id)),
+    False: and_(_OWN, not_(exists().where(working_copies.c.article_id == articles.c.id))),
 }
 _BEEN_OUT = articles.c.published_at <= bindparam("at")
 FILTERS = {
@@ -115,7 +122,7 @@ _BY_SLUG = articles.c.id == func.coalesce(
 @lru_cache(256)
 def one(*, by_slug: bool, known: bool, include: frozenset[Include]) -> Select[Any]:
     """The statement that reads one article."""
-    statement = _columns(include).where(VISIBLE if known else PUBLIC)
+    statement = _columns(include, known=known).where(VISIBLE if known else PUBLIC)
     return statement.add_columns(_OWNED).where(_BY_SLUG) if by_slug else statement.where(_BY_ID)
 
 
@@ -125,6 +132,7 @@ def several(
     known: bool,
     filters: frozenset[str],
     status: Status | None,
+    has_working_copy: bool | None = None,
     order: Order,
     include: frozenset[Include],
     beyond: Literal["after", "before"] | None,
@@ -143,6 +151,7 @@ def several(
             known=known,
             filters=filters,
             status=status,
+            has_working_copy=has_working_copy,
             order=order,
             include=include,
             beyond=beyond,
@@ -158,6 +167,8 @@ def several(
     if status:
         # To nobody in particular, nothing is one's own.
         conditions.append(STATUS[status] if known or status is Status.PUBLISHED else false())
+    if has_working_copy is not None:
+        conditions.append(WORKING_COPY[has_working_copy] if known else false())
     been_out = [_BEEN_OUT] if order.by is Sort.PUBLISHED_AT else []
     names = sorted(filters & SPARSE.keys())
     rare = {name: SIMILAR if similar and name == "words" else SPARSE[name](articles.c) for name in names}
@@ -167,7 +178,7 @@ def several(
         hidden = select(func.count()).select_from(articles)
         hidden = hidden.where(_OWN, not_(PUBLIC), *conditions, *rare.values(), *been_out)
         counting = select(counting.scalar_subquery() + hidden.scalar_subquery())
-    statement, readable = _columns(include), VISIBLE if known else PUBLIC
+    statement, readable = _columns(include, known=known), VISIBLE if known else PUBLIC
     if order.by is Sort.RELEVANCE and not similar:
         del rare["words"]
         found = by_relevance(readable, *conditions, *rare.values(), rounds=rounds, limit=limit, skips=skips)
@@ -193,8 +204,9 @@ def several(
     return page.offset(bindparam("skip")) if skips else page, counting
 
 
-def _columns(include: frozenset[Include]) -> Select[Any]:
-    statement = select(*ARTICLE, *(INCLUDED[part] for part in sorted(include)))
+def _columns(include: frozenset[Include], *, known: bool) -> Select[Any]:
+    own = [OWN_COPY] if known else []
+    statement = select(*ARTICLE, *own, *(INCLUDED[part] for part in sorted(include)))
     return statement.join(users, users.c.id == articles.c.author_id) if Include.AUTHOR in include else statement
 
 
@@ -319,6 +331,7 @@ class DatabaseArticleQueries:
                     known=viewer is not None,
                     filters=frozenset(wanted),
                     status=filter.status,
+                    has_working_copy=filter.has_working_copy,
                     order=order,
                     include=frozenset(include),
                     beyond="after" if after else "before" if before else None,
@@ -369,13 +382,14 @@ class DatabaseArticleQueries:
 def view_of(row: Row, viewer: int | None, at: datetime, included: Collection[str] = ()) -> ArticleView:
     """A row as somebody sees it, with what was included."""
     kept = row[: len(SEEN)]
+    copied = None if viewer is None else row[len(SEEN)]
     if not included:
-        return ArticleView.seen(kept, viewer=viewer, at=at)
+        return ArticleView.seen(kept, viewer=viewer, at=at, has_working_copy=copied)
     parts: dict[str, Any] = {
         name: AuthorView(id=row["author_id"], username=row["author_name"]) if name == Include.AUTHOR else row[name]
         for name in included
     }
-    return ArticleView.seen(kept, viewer=viewer, at=at, **parts)
+    return ArticleView.seen(kept, viewer=viewer, at=at, has_working_copy=copied, **parts)
 
 
 class DatabaseUserQueries:

@@ -23,10 +23,13 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    false,
     func,
     literal_column,
     or_,
+    select,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
@@ -260,3 +263,8 @@ SLUG = case(
     ),
     else_=articles.c.slug,
 ).label("slug")
+
+# Looked up for each article by itself: in the form of EXISTS, PostgreSQL may read all working copies to begin with.
+HAS_WORKING_COPY = func.coalesce(
+    select(true()).where(working_copies.c.article_id == articles.c.id).scalar_subquery(), false()
+)

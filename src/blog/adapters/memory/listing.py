@@ -56,7 +56,8 @@ def page_of(
     found = {
         place(moment, article.id): article
         for article in visible
-        if fits(article, users[article.author_id], filter, at) and (moment := moment_of(article, order.by, at))
+        if fits(article, users[article.author_id], filter, viewer=viewer, at=at)
+        and (moment := moment_of(article, order.by, at))
     }
     if filter.words and order.by is Sort.RELEVANCE:
         latest = sorted(found.values(), key=lambda article: -article.id)
@@ -81,8 +82,8 @@ def page_of(
     )
 
 
-def fits(article: Article, author: User, wanted: ArticleFilter, at: datetime) -> bool:
-    """Whether all holds for the article that is wanted."""
+def fits(article: Article, author: User, wanted: ArticleFilter, *, viewer: int | None, at: datetime) -> bool:
+    """Whether all holds for the article that the viewer wants."""
     out = article.published_at if article.published_at and article.published_at <= at else None
     return all(
         (
@@ -93,6 +94,8 @@ def fits(article: Article, author: User, wanted: ArticleFilter, at: datetime) ->
             wanted.published_after is None or (out is not None and out > wanted.published_after),
             wanted.published_before is None or (out is not None and out < wanted.published_before),
             wanted.language is None or article.language == wanted.language,
+            wanted.has_working_copy is None
+            or (article.author_id, article.has_working_copy) == (viewer, wanted.has_working_copy),
             wanted.words is None or any(holds(alternative, article) for alternative in wanted.words.alternatives),
         )
     )

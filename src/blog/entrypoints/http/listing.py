@@ -71,6 +71,7 @@ class ArticleReply(msgspec.Struct):
     canonical_url: str | None
     featured: bool
     language: str | None
+    has_working_copy: Annotated[bool | None, msgspec.Meta(description="For its author alone.")]
     author: AuthorView | msgspec.UnsetType = msgspec.UNSET
     content_html: Annotated[str, msgspec.Meta(description="Safe to show.")] | msgspec.UnsetType = msgspec.UNSET
     highlight: Annotated[str, msgspec.Meta(description="What a search found, as HTML.")] | msgspec.UnsetType = (
@@ -224,6 +225,12 @@ class Listing(Selection):
         | msgspec.UnsetType
     ) = msgspec.UNSET
     featured: bool | msgspec.UnsetType = msgspec.UNSET
+    has_working_copy: (
+        Annotated[
+            bool, msgspec.Meta(description="Your own articles that have a working copy, or those that have none.")
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
     published_after: Timestamp | msgspec.UnsetType = msgspec.UNSET
     published_before: Timestamp | msgspec.UnsetType = msgspec.UNSET
 

@@ -134,6 +134,7 @@ EXAMPLES: Mapping[str, Any] = {
     "expires_at": "2026-03-11T12:00:01.123456Z",
     "expires_in": 1800,
     "featured": False,
+    "has_working_copy": False,
     "highlight": "The <mark>engine</mark> weaves algebraic patterns.",
     "language": "en",
     "q": "engine -steam",
@@ -457,10 +458,8 @@ def _schemas(models: Iterable[Any], *, examples: Mapping[str, Any]) -> tuple[dic
         if not issubclass(model, Body):
             schema["required"] = [name for name in fields if msgspec.UnsetType not in get_args(hints[name])]
         if not issubclass(model, Problem):
-            # What is published when cannot be said in both ways at once.
+            # What is published when is best said in one of two ways.
             other_way = ["publish_at", "unpublish_at"] if issubclass(model, Body) else []
-            if "published" in fields and other_way:
-                schema["allOf"] = [{"not": {"required": ["published", name]}} for name in other_way]
             schema["examples"] = [
                 {
                     name: value
@@ -500,7 +499,8 @@ def _example(name: str, schema: Mapping[str, Any], examples: Mapping[str, Any] =
         return []
     value = examples[name]
     # What has this name elsewhere may be something else.
-    if isinstance(value, bool) != (schema.get("type") == "boolean") or value not in schema.get("enum", [value]):
+    boolean = {"type": "boolean"} in ({"type": schema.get("type")}, *schema.get("anyOf", []))
+    if isinstance(value, bool) != boolean or value not in schema.get("enum", [value]):
         return []
     return [str(value) if schema.get("type") == "string" else value]
 

@@ -70,8 +70,8 @@ def represent(app: ASGIApp) -> ASGIApp:
     - A reply has a strong entity tag: that which the handler gave it, or one of its bytes. Another coding is another
       representation, and its tag ends in the name of the coding.
     - What the client has already is not sent again (304).
-    - Whoever shows who they are gets a reply for themselves; and nobody goes by a stored one without asking, because
-      what is public may be hidden the next moment.
+    - Whoever shows who they are gets a reply for themselves, and a 304 by its entity tag alone. Nobody goes by a
+      stored reply without asking, because what is public may be hidden the next moment.
     - What is told in confidence (`no-store`) is neither: lengths tell of it.
     """
     compressor = Compressor()
@@ -107,7 +107,9 @@ async def _finish(request: Mapping[bytes, bytes], start: Message, body: bytes, c
     headers.setdefault(b"cache-control", b"private, no-cache" if known else b"public, no-cache")
     if start["status"] == 200 and b"no-store" not in headers[b"cache-control"]:
         etag = headers.setdefault(b"etag", f'"{xxhash.xxh3_128_hexdigest(body)}"'.encode())
-        if known_as := _known_as(request, etag, headers.get(b"last-modified", b"")):
+        # What somebody known sees may change without a date: an author learns whether there is a working copy.
+        last_modified = b"" if known else headers.get(b"last-modified", b"")
+        if known_as := _known_as(request, etag, last_modified):
             start["status"], body = 304, b""
             headers[b"etag"] = known_as
             headers = {name: value for name, value in headers.items() if NOT_OF_CONTENT.fullmatch(name)}
