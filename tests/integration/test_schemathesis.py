@@ -45,7 +45,7 @@ IF_MATCH = PARAMETERS["If-Match"]["schema"]
 schemathesis.openapi.format("entity-tags", st.just("*") | st.from_regex(IF_MATCH["pattern"], fullmatch=True))
 # What a cursor holds no schema says.
 PLACE = ArticleView.of(an_article(id=1), viewer=None, at=NOON)
-for sort in ("-created_at", SORT):
+for sort in ("-date", SORT):
     cursors = [Cursor.at(sort, direction, PLACE) for direction in get_args(Direction)]
     schemathesis.openapi.format(f"cursor {sort}", st.sampled_from(["", *cursors]))
 
@@ -57,7 +57,7 @@ def before_load_schema(_: HookContext, document: dict[str, Any]) -> None:
     for path, methods in document["paths"].items():
         for parameter in methods.get("get", {}).get("parameters", []):
             if parameter.get("name") == "cursor":
-                sort = SORT if "feed" in path else "-created_at"
+                sort = SORT if "feed" in path else "-date"
                 parameter["schema"] = {"type": "string", "format": f"cursor {sort}"}
 
 

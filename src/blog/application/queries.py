@@ -67,6 +67,13 @@ class ArticleView:
     highlight: str | None = None
     """Where what was searched for stands in it, as HTML with `mark` around that. A search alone has it."""
 
+    @property
+    def date(self) -> datetime:
+        """By what lists are in order (`Article.date`): its author alone is shown what is scheduled."""
+        if self.published_at is None and self.status is Status.SCHEDULED:
+            return self.publish_at or self.created_at
+        return self.published_at or self.created_at
+
     @classmethod
     def of(cls, article: Article, *, viewer: int | None, at: datetime, **included: Any) -> Self:  # noqa: ANN401
         kept = columns(article)
@@ -157,6 +164,8 @@ class Include(StrEnum):
 class Sort(StrEnum):
     """What articles can be put in order by; within one microsecond, by `id`."""
 
+    DATE = "date"
+    """When an article was first published, or will be; else when it was created."""
     CREATED_AT = "created_at"
     PUBLISHED_AT = "published_at"
     UPDATED_AT = "updated_at"
@@ -173,7 +182,7 @@ were written last, stand first; then come as many more."""
 class Order:
     """The order of a list. By `published_at` it holds those articles alone that have been out."""
 
-    by: Sort = Sort.CREATED_AT
+    by: Sort = Sort.DATE
     ascending: bool = False
 
 

@@ -331,6 +331,11 @@ class Article:
         )
         return draft._set(stamp.at, publication)
 
+    @property
+    def date(self) -> datetime:
+        """By what lists are in order: when it was first there for everybody, or will be; else when it was written."""
+        return self.published_at or self.created_at
+
     def status(self, at: datetime) -> Status:
         """Where the article stands at that moment."""
         return Status.at(at, publish_at=self.publish_at, unpublish_at=self.unpublish_at)

@@ -34,7 +34,7 @@ def list_articles(
     reader: Username | None,
     json: bool,
 ) -> None:
-    """List articles, the newest first."""
+    """List articles, those published last first."""
     if working_copy and reader is None:
         raise Invalid("--working-copy lists articles of a user: name the user with --as.")
     wanted = ArticleFilter(author=author, tags=Tags(tag), has_working_copy=working_copy)
@@ -112,9 +112,8 @@ def _print_page(page: ArticlePage, *, json: bool) -> None:
         return
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for article in page.articles:
-        moment = article.published_at or article.created_at
         author = article.author.username if article.author else ""
-        parts = (str(article.id), f"{moment:%Y-%m-%d}", article.status.value, author)
+        parts = (str(article.id), f"{article.date:%Y-%m-%d}", article.status.value, author)
         line = "  ".join(part.ljust(width) for part, width in zip(parts, WIDTHS, strict=True))
         print(f"{line}  {article.title}"[:columns])
     if page.more:

@@ -39,9 +39,14 @@ def build_index(name: str, table: str, columns: Sequence[str | TextClause], **op
         op.create_index(name, table, columns, postgresql_concurrently=True, **options)
 
 
+def drop_index(name: str, table: str) -> None:
+    """Drop an index while its table is read and written; nothing where it is gone already."""
+    with without_stopping_anyone():
+        op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
+
+
 def replace_index(name: str, table: str, columns: Sequence[str | TextClause], **options: Any) -> None:  # noqa: ANN401
     """Build another index under the name of one that is there, which serves until the new one is built."""
     build_index(f"{name}_new", table, columns, **options)
-    with without_stopping_anyone():
-        op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
+    drop_index(name, table)
     op.execute(f"ALTER INDEX {name}_new RENAME TO {name}")

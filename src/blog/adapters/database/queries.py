@@ -29,6 +29,7 @@ from blog.adapters.database.engine import Database, Row
 from blog.adapters.database.searching import NEARNESS, SIMILAR, SPARSE, by_date, by_relevance, with_highlights
 from blog.adapters.database.shares import shares_of
 from blog.adapters.database.tables import (
+    DATE,
     HAS_WORKING_COPY,
     PUBLIC,
     SLUG,
@@ -85,20 +86,34 @@ STATUS = {
     Status.DRAFT: and_(_OWN, articles.c.publish_at.is_(None), not_(_ARCHIVED)),
     Status.SCHEDULED: and_(_OWN, articles.c.publish_at > bindparam("at"), not_(_ARCHIVED)),
 }
-WORKING_COPY = {
-    True: and_(_OWN, exists().where(working_copies.c.article_id == articles.c.id)),
-    False: and_(_OWN, not_(exists().where(working_copies.c.article_id == articles.c.id))),
-}
+_COPIED = exists().where(working_copies.c.article_id == articles.c.id)
 _BEEN_OUT = articles.c.published_at <= bindparam("at")
 FILTERS = {
     "author": articles.c.author_id
     == select(users.c.id).where(users.c.username_key == bindparam("author")).scalar_subquery(),
-    "featured": articles.c.featured == bindparam("featured"),
+    "featured": articles.c.featured,
+    "not featured": not_(articles.c.featured),
+    "has_working_copy": and_(_OWN, _COPIED),
+    "not has_working_copy": and_(_OWN, not_(_COPIED)),
     "published_after": and_(_BEEN_OUT, articles.c.published_at > bindparam("published_after")),
     "published_before": and_(_BEEN_OUT, articles.c.published_at < bindparam("published_before")),
     "language": articles.c.language == bindparam("language"),
 }
-"""By the names of the fields of `ArticleFilter`, beside those that are `SPARSE`."""
+"""By the names of the fields of `ArticleFilter`, beside those that are `SPARSE`.
+
+What is true or false is in the statement: as a parameter, the one plan for both would use no index of what is true.
+"""
+
+
+KEYS: dict[Sort, ColumnElement[Any]] = {
+    Sort.DATE: DATE,
+    Sort.CREATED_AT: articles.c.created_at,
+    Sort.PUBLISHED_AT: articles.c.published_at,
+    Sort.UPDATED_AT: articles.c.updated_at,
+    # Where no word is found.
+    Sort.RELEVANCE: NEARNESS,
+}
+"""By what articles are in each order."""
 
 
 # Whose a slug is or was; or who came out with it, by itself, with its id for a number or without.
@@ -132,7 +147,6 @@ def several(
     known: bool,
     filters: frozenset[str],
     status: Status | None,
-    has_working_copy: bool | None = None,
     order: Order,
     include: frozenset[Include],
     beyond: Literal["after", "before"] | None,
@@ -151,7 +165,6 @@ def several(
             known=known,
             filters=filters,
             status=status,
-            has_working_copy=has_working_copy,
             order=order,
             include=include,
             beyond=beyond,
@@ -167,8 +180,6 @@ def several(
     if status:
         # To nobody in particular, nothing is one's own.
         conditions.append(STATUS[status] if known or status is Status.PUBLISHED else false())
-    if has_working_copy is not None:
-        conditions.append(WORKING_COPY[has_working_copy] if known else false())
     been_out = [_BEEN_OUT] if order.by is Sort.PUBLISHED_AT else []
     names = sorted(filters & SPARSE.keys())
     rare = {name: SIMILAR if similar and name == "words" else SPARSE[name](articles.c) for name in names}
@@ -184,7 +195,7 @@ def several(
         found = by_relevance(readable, *conditions, *rare.values(), rounds=rounds, limit=limit, skips=skips)
         page = statement.join(found, found.c.id == articles.c.id)
         return page.order_by(found.c.round, found.c.relevance.desc(), articles.c.id.desc()), counting
-    by: ColumnElement[Any] = NEARNESS if order.by is Sort.RELEVANCE else articles.c[order.by.value]
+    by: ColumnElement[Any] = KEYS[order.by]
     if similar and order.by is not Sort.RELEVANCE:
         # Titles that are near in spelling are few, which PostgreSQL does not know: without this it may go through all
         # articles in this order until it has found some.
@@ -311,7 +322,8 @@ class DatabaseArticleQueries:
         highlights: bool = True,
     ) -> ArticlePage:
         at, place = self._now(), after or before
-        wanted = {name: value for name in (*FILTERS, *SPARSE) if (value := getattr(filter, name)) not in (None, ())}
+        fields = ((name, getattr(filter, name)) for name in ArticleFilter.__slots__ if name != "status")
+        wanted = {name: value for name, value in fields if value not in (None, ())}
         given: dict[str, Any] = {"viewer": viewer, "at": at, "language": None, **wanted}
         if filter.author:
             given["author"] = filter.author.key
@@ -329,9 +341,8 @@ class DatabaseArticleQueries:
             for similar in (False, True):
                 statement, counting = several(
                     known=viewer is not None,
-                    filters=frozenset(wanted),
+                    filters=frozenset(f"not {name}" if value is False else name for name, value in wanted.items()),
                     status=filter.status,
-                    has_working_copy=filter.has_working_copy,
                     order=order,
                     include=frozenset(include),
                     beyond="after" if after else "before" if before else None,

@@ -95,6 +95,9 @@ def versioned() -> list[Column[Any]]:
     ]
 
 
+DATE_KEY = "COALESCE(published_at, created_at)"
+"""By what lists are in order (`Article.date`), in an index."""
+
 articles = Table(
     "articles",
     metadata,
@@ -116,6 +119,8 @@ articles = Table(
     # What searching reads: the migration that made it says of what.
     Column("search", TSVECTOR, Computed("blog_vector(language, title, summary, tags, content)", persisted=True)),
     # Lists in each order: of a signed-in reader, and of anybody; by what is featured, author, language and tags.
+    Index("ix_articles_date_id", text(DATE_KEY), "id"),
+    Index("ix_articles_out_date_id", text(DATE_KEY), "id", postgresql_where=text("publish_at IS NOT NULL")),
     Index(None, "created_at", "id"),
     Index(None, "updated_at", "id"),
     # Counting reads this one alone.
@@ -128,15 +133,15 @@ articles = Table(
     ),
     Index("ix_articles_out_updated_at_id", "updated_at", "id", postgresql_where=text("publish_at IS NOT NULL")),
     Index("ix_articles_out_published_at_id", "published_at", "id", postgresql_where=text("published_at IS NOT NULL")),
-    Index("ix_articles_featured_created_at_id", "created_at", "id", postgresql_where=text("featured")),
+    Index("ix_articles_featured_date_id", text(DATE_KEY), "id", postgresql_where=text("featured")),
     Index(
-        "ix_articles_known_language_created_at_id",
+        "ix_articles_known_language_date_id",
         "language",
-        "created_at",
+        text(DATE_KEY),
         "id",
         postgresql_where=text("language IS NOT NULL"),
     ),
-    Index(None, "author_id", "created_at", "id"),
+    Index("ix_articles_author_id_date_id", "author_id", text(DATE_KEY), "id"),
     Index("ix_articles_tag_keys", "tag_keys", postgresql_using="gin"),
     # Those that are to come out, or came out, by themselves.
     Index(
@@ -231,6 +236,9 @@ login_pairs = Table(
     Column("since", DateTime(timezone=True), nullable=False),
     Index(None, "signed_in_at"),
 )
+
+# By what lists are in order, as the indexes have it.
+DATE = func.coalesce(articles.c.published_at, articles.c.created_at)
 
 # What anybody may read at a moment, and what a known reader may. Apart, so that each has its index.
 PUBLIC = and_(

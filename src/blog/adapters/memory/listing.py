@@ -171,4 +171,6 @@ def moment_of(article: Article, sort: Sort, at: datetime) -> datetime | None:
     """What the article is put in order by; None where it has not been out."""
     if sort is Sort.PUBLISHED_AT:
         return article.published_at if article.published_at and article.published_at <= at else None
-    return article.created_at if sort is Sort.CREATED_AT else article.updated_at
+    moments = {Sort.DATE: article.date, Sort.CREATED_AT: article.created_at, Sort.UPDATED_AT: article.updated_at}
+    # Relevance has an order of its own.
+    return moments.get(sort, article.date)

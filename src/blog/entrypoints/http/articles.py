@@ -188,7 +188,7 @@ async def list_articles(
     site: Site,
     request: Request[Any, Any, Any],
 ) -> Answer:
-    """The published articles and your own, whatever their status, the newest first.
+    """The published articles and your own, whatever their status, those published last first.
 
     All that is given narrows them down. `Link` leads to the pages before and after this one, where there are any, and
     to the feed of the blog.

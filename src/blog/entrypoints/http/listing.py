@@ -32,7 +32,9 @@ from blog.entrypoints.http.contract import Query
 from blog.entrypoints.http.problems import FieldError, InvalidRequest
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-SortName = Literal["-created_at", "created_at", "-published_at", "published_at", "-updated_at", "updated_at"]
+SortName = Literal[
+    "-date", "date", "-created_at", "created_at", "-published_at", "published_at", "-updated_at", "updated_at"
+]
 Direction = Literal["after", "before"]
 
 FIELDS = tuple(this.name for this in msgspec.inspect.type_info(ArticleView).fields if this.required)  # type: ignore[attr-defined]
@@ -211,7 +213,8 @@ class Listing(Selection):
         Annotated[
             SortName,
             msgspec.Meta(
-                description="The order, with a minus backwards; of a search, relevance: among the "
+                description="The order, with a minus the latest first. `date` is when an article was published, or "
+                "is to be, and else when it was created. By default `-date`; of a search, relevance: among the "
                 f"{RANKED} articles that were written last, then among the {RANKED} before them."
             ),
         ]
@@ -244,7 +247,7 @@ class Listing(Selection):
     @property
     def sort_name(self) -> SortName:
         """How a cursor names the order."""
-        return "-created_at" if self.sort is msgspec.UNSET else self.sort
+        return "-date" if self.sort is msgspec.UNSET else self.sort
 
     @property
     def filter(self) -> ArticleFilter:
@@ -265,7 +268,8 @@ class Listing(Selection):
         if self.order.by is Sort.RELEVANCE:
             raise InvalidRequest([FieldError(parameter="cursor", detail="Needs a sort other than relevance.")])
         if self.cursor.sort not in (None, self.sort_name):
-            raise InvalidRequest([FieldError(parameter="cursor", detail="Must be of the same sort.")])
+            detail = f"Must be of the same sort: this one is of {self.cursor.sort}, and the list of {self.sort_name}."
+            raise InvalidRequest([FieldError(parameter="cursor", detail=detail)])
         return self.cursor
 
 
