@@ -88,6 +88,9 @@ async def test_an_article_is_shown(blog: Blog) -> None:
     assert out.startswith("On engines")
     assert "tags:      Craft, engines" in out
     assert out.rstrip().endswith("Some *words* of it.\n\nMore.")
+    # A draft, by the slug that it is to have.
+    code, out, _ = await blog("show", "not-yet", "--as", "ada")
+    assert (code, out.splitlines()[0].strip()) == (0, "Not yet")
 
 
 async def test_an_author_sees_which_have_a_working_copy(blog: Blog, container: Container, author: int) -> None:

@@ -116,8 +116,8 @@ class TestStarlette:
         assert written.json().items() >= {**article, "author_id": registered.json()["id"]}.items()
         moment = written.json()["created_at"]
         assert moment == datetime.fromisoformat(moment).astimezone(UTC).isoformat()
-        # When it was to appear is its author's alone to see.
-        seen = {**written.json(), "publish_at": None}
+        # When it was to appear, and whether there is a working copy, is its author's alone to see.
+        seen = {**written.json(), "publish_at": None, "has_working_copy": None}
         assert (await client.get("/articles")).json() == {"articles": [seen], "more": False, "total": None}
 
     async def test_what_the_blog_refuses_is_said_in_this_services_words(self, client: httpx.AsyncClient) -> None:

@@ -53,6 +53,7 @@ LANDED = {
     "0007": "8b91759d1d7a43cb5ea4a520ec9a9239713d4de670cf6e06c5e27c50829c9c35",
     "0008": "8e779b7f8ba1ad594a0efa5f5e7f454cc82323fc6f01eb6b5504f7b3b295887f",
     "0009": "f54fd28010f39d414a44a99fd324fe0b417f9eb176a3ceb559c3bf4d51fcd6e1",
+    "0010": "05721d7f90f897201abc81ab69bc9d0e1b9b4cc87bbdd16f79efc32b8d40f765",
 }
 
 # Rows for each revision, over which the later ones are applied: at least one in every table that it makes.

@@ -342,8 +342,9 @@ class ArticleQueries(Protocol):
     async def get(self, which: int | Slug, *, viewer: int | None, include: Collection[Include] = ()) -> ArticleView:
         """The article with this id, or with this slug.
 
-        Raises `ArticleMoved` where the slug was public and the article has another now, `ArticleNotFound` also where
-        it is hidden from the viewer.
+        Where nobody has the slug, or only an article that is hidden from the viewer, it is the viewer's own that is
+        to have it: of several, the one with the highest id. Raises `ArticleMoved` where the slug was public and the
+        article has another now, `ArticleNotFound` also where it is hidden from the viewer.
         """
 
     async def page(

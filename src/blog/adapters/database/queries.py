@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     and_,
+    any_,
     bindparam,
     case,
     collate,
@@ -23,7 +24,7 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import aggregate_order_by, array
 
 from blog.adapters.database.engine import Database, Row
 from blog.adapters.database.searching import NEARNESS, SIMILAR, SPARSE, by_date, by_relevance, with_highlights
@@ -127,18 +128,31 @@ CAME_OUT = (
 )
 _BY_ID = articles.c.id == bindparam("id")
 _OWNED = exists().where(_ITS, slugs.c.article_id == articles.c.id).label("owned")
-_BY_SLUG = articles.c.id == func.coalesce(
+_CLAIMED = func.coalesce(
     select(slugs.c.article_id).where(_ITS).scalar_subquery(),
     CAME_OUT.scalar_subquery(),
     bindparam("number", type_=BigInteger),
 )
+# Beside it, an article of the viewer's own that is to have this slug: of several, the one that was written last.
+_UNCLAIMED = articles.alias("unclaimed")
+OWN = (
+    select(_UNCLAIMED.c.id)
+    .where(_UNCLAIMED.c.author_id == bindparam("viewer"), _UNCLAIMED.c.slug == bindparam("slug"))
+    .where(_UNCLAIMED.c.address.is_distinct_from(_UNCLAIMED.c.slug))
+    .order_by(_UNCLAIMED.c.id.desc())
+    .limit(literal_column("1"))
+)
+_BY_SLUG = articles.c.id == _CLAIMED
+_BY_SLUG_OR_OWN = articles.c.id == any_(array([_CLAIMED, OWN.scalar_subquery()]))
 
 
 @lru_cache(256)
 def one(*, by_slug: bool, known: bool, include: frozenset[Include]) -> Select[Any]:
-    """The statement that reads one article."""
+    """The statement that reads one article; by a slug, of two that may be meant."""
     statement = _columns(include, known=known).where(VISIBLE if known else PUBLIC)
-    return statement.add_columns(_OWNED).where(_BY_SLUG) if by_slug else statement.where(_BY_ID)
+    if not by_slug:
+        return statement.where(_BY_ID)
+    return statement.add_columns(_OWNED).where(_BY_SLUG_OR_OWN if known else _BY_SLUG)
 
 
 @lru_cache(1024)
@@ -297,11 +311,13 @@ class DatabaseArticleQueries:
         at, by_slug = self._now(), isinstance(which, Slug)
         statement = one(by_slug=by_slug, known=viewer is not None, include=frozenset(include))
         given = {"slug": which, "number": which.mark or 0} if isinstance(which, Slug) else {"id": which}
-        for row in await self._look_up(statement, {"viewer": viewer, "at": at, **given}):
-            view = view_of(row, viewer, at, include)
+        rows = await self._look_up(statement, {"viewer": viewer, "at": at, **given})
+        found = [(by_slug and row.owned, view_of(row, viewer, at, include)) for row in rows]
+        # What everybody finds there comes first, and then what is one's own.
+        for owned, view in sorted(found, key=lambda each: (each[0], each[1].published, each[1].id), reverse=True):
             if not by_slug or view.slug == which:
                 return view
-            if row.owned:
+            if owned:
                 if view.published:
                     raise ArticleMoved(Slug(view.slug))
                 return view

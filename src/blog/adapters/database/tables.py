@@ -151,6 +151,14 @@ articles = Table(
         "id",
         postgresql_where=text("publish_at > updated_at AND address IS DISTINCT FROM slug"),
     ),
+    # Those that have a slug in view and have not taken it.
+    Index(
+        "ix_articles_unclaimed_author_id_slug_id",
+        "author_id",
+        "slug",
+        "id",
+        postgresql_where=text("address IS DISTINCT FROM slug"),
+    ),
     # With the section that an article stands in, so that those that were written last can be searched first.
     Index("ix_articles_search", "search", text("(ARRAY[id >> 13])"), postgresql_using="gin"),
     Index("ix_articles_title", "title", postgresql_using="gin", postgresql_ops={"title": "gin_trgm_ops"}),

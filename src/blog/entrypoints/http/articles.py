@@ -246,7 +246,8 @@ async def show_article(
 ) -> Answer:
     """One article, by its id or its slug.
 
-    Nobody but its author finds one that is not published. A slug that the article had before leads to where it is.
+    Nobody but its author finds one that is not published: by its id, and by the slug that it is to have. A slug that
+    the article had before leads to where it is.
     """
     article = await article_queries.get(which, viewer=viewer, include=parameters.included)
     return respond(article_reply(article, parameters, headers=last_modified(article, now())))
