@@ -33,7 +33,8 @@ DERIVED = {
     "publish_at": "NULL::timestamptz",
     "unpublish_at": "NULL::timestamptz",
     "reading_minutes": "greatest(1, ceil(word_count / 220.0))::int",
-    "summary": "coalesce(summary, excerpt)",
+    "excerpt": "coalesce(summary, excerpt)",
+    "has_working_copy": "NULL::boolean",
 }
 """What of a reply is no column as it stands, for a published article and a reader who is not its author."""
 
@@ -64,7 +65,8 @@ class Rows:
         self._sample, self._dsn = sample, sample.database.replace("+asyncpg", "")
         columns = selected(sample.fields)
         self._one = f"SELECT {columns} FROM articles WHERE id = $1"
-        self._page = f"SELECT {columns} FROM articles ORDER BY created_at DESC, id DESC LIMIT $1 OFFSET $2"
+        order = "coalesce(published_at, created_at) DESC, id DESC"
+        self._page = f"SELECT {columns} FROM articles ORDER BY {order} LIMIT $1 OFFSET $2"
         self._pool: Any = None
         self._numbers = count(1)
 

@@ -29,6 +29,7 @@ STATUSES = {
     blog.Unauthenticated: 401,
     blog.Forbidden: 403,
     blog.NotFound: 404,
+    blog.Moved: 308,
     blog.Conflict: 409,
     blog.Stale: 412,
     blog.TooManyRequests: 429,
@@ -65,6 +66,10 @@ class Api:
         values = await read(request, title=blog.Title, content=blog.Content)
         return reply(201, asdict(await self.publishing.write(actor=actor.id, published=True, **values)))
 
+    async def show(self, request: Request) -> Response:
+        slug = as_slug(request.path_params["slug"])
+        return reply(200, asdict(await self.articles.get(slug, viewer=None)))
+
     async def newest(self, _: Request) -> Response:
         return reply(200, asdict(await self.articles.page(viewer=None, skip=0, limit=20)))
 
@@ -87,31 +92,42 @@ async def read(request: Request, **kinds: Callable[[str], Any]) -> dict[str, Any
     return values
 
 
+def as_slug(text: str) -> blog.Slug:
+    """The slug in a path. Raises `NotFound` where it is none: no article has it."""
+    try:
+        return blog.Slug(text)
+    except blog.Invalid:
+        raise blog.NotFound("Article not found") from None
+
+
 def reply(status: int, content: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     return Response(json.dumps(content, default=datetime.isoformat), status, headers, "application/json")
 
 
 async def refuse(_: Request, error: Exception) -> Response:
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
-    return reply(status, {"error": str(error)}, {"WWW-Authenticate": "Bearer"} if status == 401 else None)
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if isinstance(error, blog.Moved):
+        headers["Location"] = f"/articles/{error.to}"
+    return reply(status, {"error": str(error)}, headers)
 
 
 def now() -> datetime:
     return datetime.now(UTC)
 
 
-def build(hasher: BcryptHasher, key: str) -> Starlette:
-    api = Api(hasher, key)
+def build(api: Api) -> Starlette:
     return Starlette(
         routes=[
             Route("/register", api.register, methods=["POST"]),
             Route("/log-in", api.log_in, methods=["POST"]),
             Route("/articles", api.write, methods=["POST"]),
             Route("/articles", api.newest),
+            Route("/articles/{slug}", api.show),
         ],
         exception_handlers={blog.BlogError: refuse},
     )
 
 
 def from_environment() -> Starlette:
-    return build(BcryptHasher(), os.environ["SECRET_KEY"])
+    return build(Api(BcryptHasher(), os.environ["SECRET_KEY"]))

@@ -116,7 +116,7 @@ class Blog:
         """The author's own articles by title, out of the list of all that the author may read, drafts included."""
         me = self.call("GET", "/users/me").json()["id"]
         articles: dict[str, Any] = {}
-        page: str | None = "/articles?limit=100"
+        page: str | None = "/articles?limit=100&sort=-created_at"
         while page:
             response = self.call("GET", page)
             for article in response.json():

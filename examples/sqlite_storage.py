@@ -111,6 +111,11 @@ NEXT_ID = "INSERT INTO ids VALUES (:noun, 1) ON CONFLICT DO UPDATE SET last = la
 USER = "SELECT it FROM users WHERE id = :id"
 USER_NAMED = "SELECT it FROM users WHERE username_key = :key"
 USERS = "SELECT it, (SELECT count(*) FROM articles WHERE author_id = users.id) AS articles FROM users"
+# With the answer to whether there is a working copy of it.
+ANSWER = (
+    "json_set(it, '$.has_working_copy', json(iif(id IN (SELECT article_id FROM working_copies), 'true', 'false')))"
+)
+COPIED = f"UPDATE articles SET it = {ANSWER} WHERE id = :id"  # noqa: S608
 PUT_ARTICLE = """
     INSERT INTO articles VALUES (:id, :author_id, :publish_at, :unpublish_at, :created_at, :coming, :it)
     ON CONFLICT (id) DO UPDATE SET (publish_at, unpublish_at, coming, it)
@@ -122,6 +127,12 @@ WITH_AUTHOR = f"""
 """  # noqa: S608
 ARTICLE = f"{WITH_AUTHOR} AND articles.id = :id"
 OWNER = "SELECT article_id FROM slugs WHERE slug = :slug"
+# One of the viewer's own that has not come out with the slug that it is to have.
+OWN = """
+    SELECT id FROM articles
+    WHERE author_id IS :viewer AND it ->> 'slug' = :slug AND it ->> 'address' IS NOT :slug
+    ORDER BY id DESC LIMIT 1
+"""
 CAME_OUT = "SELECT id FROM articles WHERE coming = :slug AND publish_at <= :at ORDER BY publish_at, id"
 CAME_OUT_OF = "SELECT it FROM articles WHERE author_id = :id AND coming IS NOT NULL AND publish_at <= :at"
 ARTICLES = f"{WITH_AUTHOR} ORDER BY created_at DESC, articles.id DESC"
@@ -449,6 +460,7 @@ class SqliteArticles:
             it=dumped(article),
             **{name: at and microseconds(at) for name, at in moments.items()},
         )
+        await self._line.execute(COPIED, id=article.id)
 
     async def remove(self, article_id: int) -> None:
         await self._line.execute("DELETE FROM articles WHERE id = :id", id=article_id)
@@ -489,11 +501,13 @@ class SqliteWorkingCopies:
     async def save(self, copy: WorkingCopy) -> None:
         put = "INSERT OR REPLACE INTO working_copies VALUES (:id, :it)"
         await self._line.execute(put, id=copy.article_id, it=dumped(copy))
+        await self._line.execute(COPIED, id=copy.article_id)
 
     async def remove(self, article_id: int) -> None:
         removed = "DELETE FROM working_copies WHERE article_id = :id RETURNING article_id"
         if not await self._line.first(removed, id=article_id):
             raise WorkingCopyNotFound
+        await self._line.execute(COPIED, id=article_id)
 
 
 class SqlitePreviews:
@@ -554,24 +568,33 @@ class SqliteArticleQueries:
 
     async def get(self, which: int | Slug, *, viewer: int | None, include: Collection[Include] = ()) -> ArticleView:
         at = self._now()
-        number, owned = await self._find(which, at) if isinstance(which, Slug) else (which, True)
-        row = await self._line.first(ARTICLE, id=number, viewer=viewer, at=microseconds(at))
-        article = await settled(self._line, loaded(Article, row, ArticleNotFound), at)
-        if isinstance(which, Slug) and article.slug != which:
-            if not owned:
-                raise ArticleNotFound
-            if article.status(at) is Status.PUBLISHED:
-                raise ArticleMoved(article.slug)
-        author = loaded(User, row, column="author")
-        return view_of(article, {author.id: author}, viewer, at, include)
+        numbers = await self._find(which, viewer, at) if isinstance(which, Slug) else {which: True}
+        found = []
+        for number, owned in numbers.items():
+            if row := await self._line.first(ARTICLE, id=number, viewer=viewer, at=microseconds(at)):
+                article = await settled(self._line, loaded(Article, row), at)
+                found.append((owned, article.status(at) is Status.PUBLISHED, article.id, article, row))
+        # What everybody finds there comes first, and then what is one's own.
+        for owned, published, _, article, row in sorted(found, key=lambda each: each[:3], reverse=True):
+            if isinstance(which, Slug) and article.slug != which:
+                if not owned:
+                    continue
+                if published:
+                    raise ArticleMoved(article.slug)
+            author = loaded(User, row, column="author")
+            return view_of(article, {author.id: author}, viewer, at, include)
+        raise ArticleNotFound
 
-    async def _find(self, slug: Slug, at: datetime) -> tuple[int, bool]:
-        """The article that may be there, and whether the slug is or was its own."""
+    async def _find(self, slug: Slug, viewer: int | None, at: datetime) -> dict[int, bool]:
+        """The articles that may be there, and whether the slug is or was each one's own."""
+        found = {}
+        if own := await self._line.first(OWN, slug=slug, viewer=viewer):
+            found[own[0]] = False
         owner = await self._line.first(OWNER, slug=slug)
         if owner and owner[0]:
-            return owner[0], True
+            return found | {owner[0]: True}
         came_out = await self._line.first(CAME_OUT, slug=slug, at=microseconds(at))
-        return (came_out[0] if came_out else slug.mark or 0), False
+        return found | {came_out[0] if came_out else slug.mark or 0: False}
 
     async def page(
         self,

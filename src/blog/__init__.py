@@ -21,18 +21,21 @@ from blog.application.queries import (
 from blog.application.remembering import Remembering
 from blog.application.revising import Revising
 from blog.application.reworking import Reworking
-from blog.domain.articles import Content, Title
+from blog.domain.articles import ArticleMoved, Content, Title
 from blog.domain.errors import (
     BlogError,
     Conflict,
     Forbidden,
     Invalid,
+    Moved,
     NotFound,
     Stale,
     TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
+from blog.domain.preconditions import Precondition
+from blog.domain.slugs import Slug
 from blog.domain.users import Email, NewPassword, Password, Username
 
 __version__ = "0.1.0"
@@ -42,6 +45,7 @@ __all__ = [
     "AccountView",
     "Accounts",
     "Administering",
+    "ArticleMoved",
     "ArticlePage",
     "ArticleQueries",
     "ArticleView",
@@ -52,15 +56,18 @@ __all__ = [
     "Email",
     "Forbidden",
     "Invalid",
+    "Moved",
     "NewPassword",
     "NotFound",
     "Password",
+    "Precondition",
     "Previewing",
     "ProfileView",
     "Publishing",
     "Remembering",
     "Revising",
     "Reworking",
+    "Slug",
     "Stale",
     "Title",
     "TooManyRequests",

@@ -10,8 +10,8 @@ from tests.contracts.asking import ARTICLE, DRAFT, MISSING, edit, found, headers
 
 CHANGES = (
     ({"title": "New"}, ()),
-    ({"content": "Another content"}, ("summary", "word_count")),
-    ({"summary": "Of engines"}, ()),
+    ({"content": "Another content"}, ("excerpt", "word_count")),
+    ({"summary": "Of engines"}, ("excerpt",)),
     ({"tags": ["Engines"]}, ()),
     ({"featured": True}, ()),
     ({"slug": "engines"}, ()),
@@ -23,7 +23,59 @@ CHANGES = (
 """Each with what else it changes."""
 
 
+STATES: dict[str, list[dict[str, Any]]] = {
+    "draft": [{"published": False}],
+    "scheduled": [{"publish_at": "2100-01-01T00:00:00Z"}],
+    "published": [{"published": True}],
+    "from elsewhere": [{"publish_at": "2019-05-06T07:08:09.000001+02:00"}],
+    "with all that it can have": [
+        {
+            "published": True,
+            "summary": "Of engines",
+            "tags": ["Engines", "Straße"],
+            "slug": "engines",
+            "featured": True,
+        },
+        {
+            "cover_image_url": "https://example.org/a.png",
+            "cover_image_alt": "A",
+            "canonical_url": "https://a.example",
+        },
+        {"language": "pt-BR", "unpublish_at": "2100-01-01T00:00:00Z", "content": "One\r\n\ttwo\u2028 three  \n"},
+    ],
+    "published again": [{"published": True}, {"published": False}, {"published": True}],
+    "archived": [{"published": True}, {"unpublish_at": "2026-01-01T00:00:00Z", "publish_at": "2025-01-01T00:00:00Z"}],
+}
+"""Articles by what was done to them: how they were written, and each change."""
+
+
 class ArticlesContract:
+    @pytest.mark.parametrize("state", STATES)
+    async def test_sending_back_what_was_read_changes_nothing(
+        self, client: httpx.AsyncClient, ada: dict[str, str], state: str
+    ) -> None:
+        article = await write(client, ada, **{"published": None} | STATES[state][0])
+        for changes in STATES[state][1:]:
+            article = await edit(client, ada, article, **changes)
+        schemas = (await found(client, "/openapi.json"))["components"]["schemas"]
+        path = f"/articles/{article['id']}"
+        taken = [name for name in schemas["ArticleChanges"]["properties"] if name in article]
+        assert len(taken) == 13
+        for names in (taken, *([name] for name in taken)):
+            answer = await client.patch(path, json={name: article[name] for name in names}, headers=ada)
+            assert (answer.status_code, answer.json()) == (200, article), names
+        assert len(await found(client, f"{path}/revisions", ada)) == article["version"]
+        # What is only read is refused, and says so.
+        only_read = set(article) - set(taken)
+        assert {f"#/{name}" for name in only_read} == set(wrong(await client.patch(path, json=article, headers=ada)))
+        copy = (await client.patch(f"{path}/working-copy", json={"title": "Other"}, headers=ada)).json()
+        taken = [name for name in schemas["WorkingCopyChanges"]["properties"] if name in copy]
+        for names in (taken, *([name] for name in taken)):
+            answer = await client.patch(
+                f"{path}/working-copy", json={name: copy[name] for name in names}, headers=ada
+            )
+            assert (answer.status_code, answer.json()) == (200, copy), names
+
     async def test_writing_answers_the_article(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:
         answer = await client.post("/articles", json=ARTICLE, headers=ada)
         assert answer.status_code == 201
@@ -36,7 +88,8 @@ class ArticlesContract:
             "created_at": article["created_at"],
             "updated_at": article["created_at"],
             "slug": "on-engines",
-            "summary": ARTICLE["content"],
+            "summary": None,
+            "excerpt": ARTICLE["content"],
             "tags": [],
             "status": "published",
             "published_at": article["created_at"],
@@ -51,12 +104,14 @@ class ArticlesContract:
             "canonical_url": None,
             "featured": False,
             "language": None,
+            "has_working_copy": False,
         }
         assert isinstance(article["id"], int)
         assert article["created_at"].endswith(".123456Z")
         assert await found(client, f"/articles/{article['id']}", ada) == article
-        # When it appears and disappears is its author's business.
-        assert await found(client, f"/articles/{article['id']}") == article | {"publish_at": None}
+        # When it appears and disappears, and whether a working copy is begun, is its author's business.
+        public = article | {"publish_at": None, "has_working_copy": None}
+        assert await found(client, f"/articles/{article['id']}") == public
 
     async def test_an_article_is_a_draft_unless_told_otherwise(
         self, client: httpx.AsyncClient, ada: dict[str, str]
@@ -129,7 +184,8 @@ class ArticlesContract:
         article = await write(client, ada, **text, cover_image_alt="An engine")
         cleared = dict.fromkeys(("cover_image_url", "cover_image_alt", "canonical_url", "summary"))
         changed = await edit(client, ada, article, **cleared)
-        assert {name: changed[name] for name in cleared} == cleared | {"summary": ARTICLE["content"]}
+        assert {name: changed[name] for name in cleared} == cleared
+        assert changed["excerpt"] == ARTICLE["content"]
 
     @pytest.mark.parametrize(
         "wrong_one",

@@ -11,6 +11,9 @@ from tests.contracts.asking import edit, found, problem, write, wrong
 
 Header = dict[str, str]
 
+CHANGES = [("PATCH", ""), ("DELETE", ""), ("POST", "/archive"), ("POST", "/revisions/1/restore")]
+"""What is done to an article that has versions: the method, and the end of the path."""
+
 
 async def tag_of(client: httpx.AsyncClient, path: str, reader: Header | None = None) -> str:
     """The entity tag of what is at a path."""
@@ -111,6 +114,93 @@ class EditionsContract:
             assert problem(answer, 400)["detail"].startswith("If-Match is not a list of entity tags")
         assert await found(client, path, ada) == article
 
+    @pytest.mark.parametrize(("method", "end"), CHANGES)
+    async def test_what_was_changed_since_a_date_is_left_alone(
+        self, client: httpx.AsyncClient, clock: Clock, ada: Header, method: str, end: str
+    ) -> None:
+        article = await write(client, ada)
+        path = f"/articles/{article['id']}"
+        clock.advance(minutes=1)
+        before = (await client.get(path)).headers["last-modified"]
+        article = await edit(client, ada, article, title="Meanwhile")
+        clock.advance(minutes=1)
+        body = {"title": "Late"} if method == "PATCH" else None
+        for since in (before, "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"):
+            answer = await client.request(method, path + end, json=body, headers=ada | {"If-Unmodified-Since": since})
+            refused = problem(answer, 412)
+            assert (refused["version"], refused["changed_at"]) == (2, article["updated_at"])
+            assert await found(client, path, ada) == article
+        # A version says more than a date (RFC 9110, section 13.1.4), and counts alone.
+        stale = {"If-Match": '"1-other"', "If-Unmodified-Since": (await client.get(path)).headers["last-modified"]}
+        assert problem(await client.request(method, path + end, json=body, headers=ada | stale), 412)
+        now = {"If-Unmodified-Since": (await client.get(path, headers=ada)).headers["last-modified"]}
+        assert (await client.request(method, path + end, json=body, headers=ada | now)).is_success
+
+    @pytest.mark.parametrize("match", ["*", None])
+    async def test_a_date_does_not_count_beside_a_version(
+        self, client: httpx.AsyncClient, ada: Header, match: str | None
+    ) -> None:
+        article = await write(client, ada)
+        path = f"/articles/{article['id']}"
+        both = {
+            "If-Match": match or f'"{article["edition"]}"',
+            "If-Unmodified-Since": "Sun, 06 Nov 1994 08:49:37 GMT",
+        }
+        assert (await client.patch(path, json={"title": "New"}, headers=ada | both)).status_code == 200
+
+    @pytest.mark.parametrize(
+        "since",
+        [
+            "",
+            "yesterday",
+            "0",
+            "2026-03-04T12:00:00Z",
+            "Wed, 99 Mar 2026 12:00:00 GMT",
+            "Wed, 04 Mar 1926 12:00:00 CET",
+        ],
+    )
+    async def test_what_is_no_date_is_ignored(self, client: httpx.AsyncClient, ada: Header, since: str) -> None:
+        article = await write(client, ada)
+        path = f"/articles/{article['id']}"
+        given = ada | {"If-Unmodified-Since": since}
+        assert (await client.patch(path, json={"title": "New"}, headers=given)).status_code == 200
+
+    @pytest.mark.parametrize(("method", "end"), CHANGES)
+    async def test_a_version_that_is_excluded_is_left_alone(
+        self, client: httpx.AsyncClient, ada: Header, method: str, end: str
+    ) -> None:
+        article = await edit(client, ada, await write(client, ada), title="Second")
+        path = f"/articles/{article['id']}"
+        tag, body = await tag_of(client, path), {"title": "Late"} if method == "PATCH" else None
+        for excluded in ("*", tag, f"W/{tag}", f'"other", {tag}', f'"{article["edition"]}"'):
+            for also in ({}, {"If-Match": tag}, {"If-Unmodified-Since": "Wed, 04 Mar 2126 12:00:00 GMT"}):
+                given = ada | also | {"If-None-Match": excluded}
+                refused = problem(await client.request(method, path + end, json=body, headers=given), 412)
+                assert (refused["version"], refused["changed_by"]) == (2, article["author_id"])
+                assert "condition" in refused["detail"]
+                assert await found(client, path, ada) == article
+        given = ada | {"If-None-Match": '"other", "1-x"'}
+        assert (await client.request(method, path + end, json=body, headers=given)).is_success
+
+    async def test_a_working_copy_is_begun_and_nothing_overwritten(
+        self, client: httpx.AsyncClient, clock: Clock, ada: Header
+    ) -> None:
+        path = f"/articles/{(await write(client, ada))['id']}/working-copy"
+        new = ada | {"If-None-Match": "*", "If-Unmodified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"}
+        copy = await client.patch(path, json={"title": "One"}, headers=new)
+        assert copy.status_code == 200
+        clock.advance(minutes=1)
+        late = ("If-Unmodified-Since", "Wed, 04 Mar 2026 11:00:00 GMT")
+        for condition in (("If-None-Match", "*"), ("If-None-Match", copy.headers["etag"]), late):
+            for method, end, body in (
+                ("PATCH", "", {"title": "Two"}),
+                ("DELETE", "", None),
+                ("POST", "/publish", None),
+            ):
+                answer = await client.request(method, path + end, json=body, headers=ada | dict([condition]))
+                assert problem(answer, 412)["version"] == 1
+        assert (await client.get(path, headers=ada)).content == copy.content
+
     async def test_errors_come_in_their_order(self, client: httpx.AsyncClient, ada: Header, bob: Header) -> None:
         """401, a malformed or invalid request, 404, 403, 412."""
         out, draft = await write(client, ada), await write(client, ada, published=False)
@@ -120,6 +210,9 @@ class EditionsContract:
         assert problem(await client.patch(path, json=bad, headers=malformed), 401)
         assert wrong(await client.patch("/articles/abc", json=bad, headers=bob | stale))
         assert problem(await client.patch("/articles/abc", json=valid, headers=bob | malformed), 400)
+        assert problem(await client.patch("/articles/abc", json=valid, headers=bob | {"If-None-Match": "x"}), 400)
+        long = {"If-None-Match": '"x", ' * 2000 + '"x"'}
+        assert "too long" in problem(await client.patch(path, json=valid, headers=ada | long), 400)["detail"]
         for never in ({"published": True, "publish_at": None}, {"publish_at": "0001-01-01T00:00:00Z"}):
             assert wrong(await client.patch("/articles/999999", json=never, headers=bob | stale))
         for missing in ("/articles/abc", "/articles/999999", f"/articles/{draft['id']}"):
@@ -128,6 +221,10 @@ class EditionsContract:
         assert problem(await client.patch(path, json=valid, headers=bob | stale), 403)
         assert problem(await client.delete(path, headers=bob | stale), 403)
         assert problem(await client.patch(path, json=valid, headers=ada | stale), 412)
+        for other in ({"If-None-Match": "*"}, {"If-Unmodified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"}):
+            assert problem(await client.patch(f"/articles/{draft['id']}", json=valid, headers=bob | other), 404)
+            assert problem(await client.patch(path, json=valid, headers=bob | other), 403)
+            assert problem(await client.patch(path, json=valid, headers=ada | other), 412)
 
     async def test_a_blog_can_be_told_to_refuse_changes_that_name_no_version(
         self, client: httpx.AsyncClient, strict: httpx.AsyncClient, ada: Header, bob: Header
@@ -144,7 +241,7 @@ class EditionsContract:
                 assert problem(await strict.request(method, one, json=body, headers=bob), 428)
                 assert problem(await strict.request(method, "/articles/9999", json=body, headers=ada), 428)
                 assert wrong(await strict.request(method, f"{one}?x=1", json=body, headers=ada))
-        assert await found(client, path, ada) == article
+        assert await found(client, path, ada) == article | {"has_working_copy": True}
 
     async def test_told_so_it_takes_changes_that_do_and_those_that_need_not(
         self, strict: httpx.AsyncClient, ada: Header

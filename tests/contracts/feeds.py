@@ -241,7 +241,7 @@ def entry_of(article: dict[str, Any], kind: str, *, html: bool = True) -> dict[s
         "id": f"tag:127.0.0.1,{article['created_at'][:10]}:articles/{article['id']}",
         "url": f"{SITE}/articles/{article['slug']}",
         "title": article["title"],
-        "summary": escape(article["summary"], quote=False) if kind == "rss" else article["summary"],
+        "summary": escape(article["excerpt"], quote=False) if kind == "rss" else article["excerpt"],
         "html": article["content_html"] if html else None,
         "published": published.replace(microsecond=0) if kind == "rss" else published,
         "updated": max(published, updated),
@@ -251,7 +251,7 @@ def entry_of(article: dict[str, Any], kind: str, *, html: bool = True) -> dict[s
         "language": article["language"],
     }
     if kind == "json":
-        return entry | {"text": None if html else article["summary"]}
+        return entry | {"text": None if html else article["excerpt"]}
     if picture:
         ending = picture.rpartition(".")[2].lower()
         media_type = {"png": "image/png", "jpg": "image/jpeg"}.get(ending)
@@ -596,7 +596,7 @@ class FeedsContract:
                 assert entry[name] == clean(article["content_html" if name == "html" else name])
             assert entry["tags"] == ["engines", "e\ufffd"]
             assert entry["cover"][2] == "f\ufffd"
-        assert (await read(client, "/feed.atom"))["entries"][0]["summary"] == clean(article["summary"])
+        assert (await read(client, "/feed.atom"))["entries"][0]["summary"] == clean(article["excerpt"])
         assert (await read(client, "/feed.json"))["entries"] == [entry_of(article, "json")]
 
     @pytest.mark.parametrize("kind", KINDS)

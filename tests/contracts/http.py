@@ -272,6 +272,7 @@ class HttpContract:
         assert {parameter["name"] for parameter in listing if parameter["in"] == "query"} == {
             *("skip", "limit", "cursor", "count", "sort", "fields", "include", "q"),
             *("author", "tags", "status", "featured", "language", "published_after", "published_before"),
+            "has_working_copy",
         }
         login = document["paths"]["/auth/login"]["post"]["requestBody"]["content"]
         assert set(login) == {"application/x-www-form-urlencoded"}

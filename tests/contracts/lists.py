@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.builders import Clock
 from tests.contracts.asking import ARTICLE, bearer, problem, register, token_of, wrong
 
-SORTS = ["-created_at", "created_at", "-published_at", "published_at", "-updated_at", "updated_at"]
+SORTS = ["-date", "date", "-created_at", "created_at", "-published_at", "published_at", "-updated_at", "updated_at"]
 
 
 async def write(client: httpx.AsyncClient, who: dict[str, str], **different: Any) -> int:
@@ -49,14 +49,15 @@ class ListsContract:
         old = (await client.post("/articles", json=past, headers=bob)).json()["id"]
         draft = await write(client, ada, published=False, tags=["engines"])
         for query, expected in (
-            ("", [old, other, featured, plain]),
+            ("", [other, featured, plain, old]),
+            ("sort=-created_at", [old, other, featured, plain]),
             ("author=ADA", [featured, plain]),
             ("author=nobody", []),
             ("tags=ENGINES", [other, featured]),
             ("tags=engines,algebra", [featured]),
             ("featured=true", [featured]),
-            ("featured=false", [old, other, plain]),
-            ("status=published", [old, other, featured, plain]),
+            ("featured=false", [other, plain, old]),
+            ("status=published", [other, featured, plain, old]),
             ("status=draft", []),
             ("published_before=2020-01-01T00:00:00Z", [old]),
             (
@@ -101,9 +102,42 @@ class ListsContract:
         first = (await ids(client, "sort=created_at"))[0]
         assert (await client.patch(f"/articles/{first}", json={"title": "Later"}, headers=ada)).status_code == 200
         answer = await client.get(f"/articles?sort={sort}")
-        moments = [article[sort.removeprefix("-")] for article in answer.json()]
+        name = "published_at" if sort.endswith("date") else sort.removeprefix("-")
+        moments = [article[name] for article in answer.json()]
         assert len(moments) == 3
         assert moments == sorted(moments, reverse=sort.startswith("-"))
+
+    async def test_what_was_published_last_comes_first(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:
+        given_ = {"title": "T", "content": "0123456789"}
+
+        async def new(**different: Any) -> int:
+            return int((await client.post("/articles", json=given_ | different, headers=ada)).json()["id"])
+
+        draft, late = await new(), await new()
+        scheduled, fresh = await new(publish_at="2040-01-01T00:00:00Z"), await new(published=True)
+        old = await new(publish_at="2019-11-07T00:00:00Z")
+        await client.patch(f"/articles/{late}", json={"published": True}, headers=ada)
+        public, own = [late, fresh, old], [scheduled, late, fresh, draft, old]
+        for who, expected in ((None, public), (ada, own)):
+            assert await ids(client, "", who) == await ids(client, "sort=-date", who) == expected
+            assert await ids(client, "sort=date", who) == expected[::-1]
+            assert await ids(client, "sort=-created_at", who) == sorted(expected, reverse=True)
+            # Page by page, forth and back.
+            there, pages = "/articles?cursor=&limit=1", []
+            while there:
+                answer = await client.get(there, headers=who)
+                pages.append(answer)
+                there = answer.links.get("next", {}).get("url", "")
+            assert [article["id"] for page in pages for article in page.json()] == expected
+            back = pages[-1]
+            for number in expected[-2::-1]:
+                back = await client.get(back.links["prev"]["url"], headers=who)
+                assert [article["id"] for article in back.json()] == [number]
+        # A cursor of another order says so.
+        link = (await client.get("/articles?cursor=&limit=1&sort=-created_at")).links["next"]["url"]
+        for there in (link.replace("sort=-created_at", "sort=-date"), link.replace("&sort=-created_at", "")):
+            sentence = wrong(await client.get(there))["cursor"]
+            assert sentence == "Must be of the same sort: this one is of -created_at, and the list of -date."
 
     async def test_fields_are_chosen_and_others_added(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:
         number = await write(client, ada, content="Some *Markdown* here.")
@@ -171,7 +205,7 @@ class ListsContract:
         await write(client, ada)
 
         async def page(moment: object, number: object) -> httpx.Response:
-            raw = json.dumps(["-created_at", direction, moment, number]).encode()
+            raw = json.dumps(["-date", direction, moment, number]).encode()
             return await client.get(f"/articles?cursor={base64.urlsafe_b64encode(raw).decode().rstrip('=')}")
 
         year_1, year_10_000 = -62_135_596_800_000_000, 253_402_300_800_000_000

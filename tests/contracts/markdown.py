@@ -35,7 +35,7 @@ class MarkdownContract:
     async def test_html_follows_the_content(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:
         article = await write(client, ada, content="*first* of all")
         changed = await edit(client, ada, article, content="**second** and more")
-        assert changed["summary"] == "second and more"
+        assert (changed["summary"], changed["excerpt"]) == (None, "second and more")
         shown = await found(client, f"/articles/{article['id']}?include=content_html")
         assert shown["content_html"] == "<p><strong>second</strong> and more</p>\n"
 
@@ -80,9 +80,10 @@ class MarkdownContract:
     ) -> None:
         article = await write(client, ada, content="# Engines\n\n" + "[word](https://example.org) " * 221)
         assert (article["word_count"], article["reading_minutes"]) == (222, 2)
-        assert article["summary"].startswith("Engines word word")
-        assert len(article["summary"]) <= 201
-        assert (await edit(client, ada, article, summary="A few words"))["summary"] == "A few words"
+        assert article["excerpt"].startswith("Engines word word")
+        assert len(article["excerpt"]) <= 201
+        edited = await edit(client, ada, article, summary="A few words")
+        assert edited["summary"] == edited["excerpt"] == "A few words"
 
     async def test_what_takes_too_long_to_render_is_refused(
         self, client: httpx.AsyncClient, ada: dict[str, str]

@@ -34,7 +34,8 @@ class PreviewsContract:
             assert answer.headers["x-robots-tag"] == "noindex"
             assert answer.headers["referrer-policy"] == "no-referrer"
             assert "etag" not in answer.headers
-            assert answer.json() == draft | {"content_html": "<p><em>Not</em> yet done</p>\n"}
+            seen = {"content_html": "<p><em>Not</em> yet done</p>\n", "has_working_copy": None}
+            assert answer.json() == draft | seen
         await edit(client, ada, draft, title="Another")
         assert (await found(client, preview["url"]))["title"] == "Another"
         head = await client.head(preview["url"])
@@ -62,7 +63,7 @@ class PreviewsContract:
         await client.patch(f"{path}/working-copy", json={"title": "New", "content": "Quite *different*"}, headers=ada)
         shown = await found(client, (await issue(client, ada, article, of="working_copy"))["url"])
         assert (shown["title"], shown["content_html"]) == ("New", "<p>Quite <em>different</em></p>\n")
-        assert (shown["summary"], shown["word_count"]) == ("Quite different", 2)
+        assert (shown["summary"], shown["excerpt"], shown["word_count"]) == (None, "Quite different", 2)
         assert shown["id"] == article["id"]
         assert (await found(client, (await issue(client, ada, article))["url"]))["title"] == article["title"]
 

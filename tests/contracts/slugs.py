@@ -63,13 +63,31 @@ class SlugsContract:
         }
         assert problem(await client.get(f"/articles/{slug}"), 404)
 
-    async def test_a_draft_shows_its_author_the_slug_it_is_to_have_and_is_at_none(
-        self, client: httpx.AsyncClient, ada: dict[str, str]
+    async def test_its_author_finds_a_draft_by_the_slug_that_it_is_to_have(
+        self, client: httpx.AsyncClient, ada: dict[str, str], bob: dict[str, str]
     ) -> None:
         draft = await write(client, ada, published=False)
         assert draft["slug"] == "on-engines"
-        for reader in (None, ada):
-            assert await hidden(client, "/articles/on-engines", reader)
+        path = "/articles/on-engines"
+        assert await found(client, path, ada) == draft
+        by_number = await client.get(f"/articles/{draft['id']}", headers=ada)
+        by_slug = await client.get(path, headers=ada)
+        assert by_slug.headers["etag"] == by_number.headers["etag"]
+        assert await found(client, f"{path}?include=author&fields=id", ada) == {
+            "id": draft["id"],
+            "author": {"id": draft["author_id"], "username": "Ada"},
+        }
+        # To all others it is what no article has.
+        for reader in (None, bob):
+            for query in ("", "?include=author", "?fields=id"):
+                there = await client.get(path + query, headers=reader)
+                nowhere = await client.get(f"/articles/nowhere{query}", headers=reader)
+                assert (there.status_code, there.content) == (404, nowhere.content)
+                assert headers(there) == headers(nowhere)
+        # One that is out is what everybody finds there.
+        out = await write(client, bob)
+        assert out["slug"] == "on-engines"
+        assert (await found(client, path, ada))["id"] == out["id"]
 
     async def test_the_first_to_be_published_has_a_slug_and_the_next_one_the_same_with_a_number(
         self, client: httpx.AsyncClient, ada: dict[str, str], bob: dict[str, str]

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from tests.builders import Clock
 from tests.contracts.asking import edit, found, headers, problem, write, wrong
 
 TEXT = ("title", "content", "summary", "tags", "cover_image_url", "cover_image_alt", "canonical_url")
@@ -27,6 +28,7 @@ class WorkingCopiesContract:
             "article_id": article["id"],
             "based_on": 1,
             "content_html": "<p>The engine weaves algebraic patterns.</p>\n",
+            "excerpt": "S",
             "word_count": 5,
             "reading_minutes": 1,
             "version": 1,
@@ -46,7 +48,69 @@ class WorkingCopiesContract:
         assert copy["content_html"] == "<p>Something else altogether</p>\n"
         after = [await client.get(path) for path in (f"/articles/{article['id']}", "/articles", "/tags")]
         assert [(each.content, headers(each)) for each in after] == [(each.content, headers(each)) for each in before]
-        assert await found(client, f"/articles/{article['id']}", ada) == article
+        assert await found(client, f"/articles/{article['id']}", ada) == article | {"has_working_copy": True}
+
+    async def test_its_author_alone_learns_that_there_is_one(
+        self, client: httpx.AsyncClient, ada: dict[str, str], bob: dict[str, str]
+    ) -> None:
+        article, other = await write(client, ada), await write(client, bob)
+        path = f"/articles/{article['id']}"
+        assert article["has_working_copy"] is False
+
+        async def seen(who: dict[str, str] | None) -> list[Any]:
+            """What somebody is told, in every place, and what the filter finds."""
+            one = (await found(client, path, who))["has_working_copy"]
+            (listed,) = [each for each in await found(client, "/articles", who) if each["id"] == article["id"]]
+            fields = await found(client, f"{path}?fields=has_working_copy", who)
+            filtered = [
+                [each["id"] for each in await found(client, f"/articles?has_working_copy={answer}", who)]
+                for answer in ("true", "false")
+            ]
+            assert one is listed["has_working_copy"] is fields["has_working_copy"]
+            return [one, *filtered]
+
+        nothing = {"nobody": [None, [], []], "bob": [None, [], [other["id"]]]}
+        assert await seen(ada) == [False, [], [article["id"]]]
+        assert {"nobody": await seen(None), "bob": await seen(bob)} == nothing
+        before = {who: headers(await client.get(path, headers=reader)) for who, reader in ((1, None), (2, bob))}
+        known = await client.get(path, headers=ada)
+
+        await client.patch(copy_of(article), json={"title": "New"}, headers=ada)
+        assert await seen(ada) == [True, [article["id"]], []]
+        assert {"nobody": await seen(None), "bob": await seen(bob)} == nothing
+        after = {who: headers(await client.get(path, headers=reader)) for who, reader in ((1, None), (2, bob))}
+        assert after == before
+        # Its author has not seen this yet, whose entity tag and date are those of before.
+        again = await client.get(path, headers=ada | {"If-None-Match": known.headers["etag"]})
+        assert again.status_code == 200
+        # Every change of the article answers it, too.
+        assert (await edit(client, ada, article, title="Meanwhile"))["has_working_copy"] is True
+        archived = await client.post(f"{path}/archive", headers=ada)
+        assert archived.json()["has_working_copy"] is True
+        assert (await edit(client, ada, article, published=True))["has_working_copy"] is True
+        restored = await client.post(f"{path}/revisions/1/restore", headers=ada)
+        assert restored.json()["has_working_copy"] is True
+
+        await client.delete(copy_of(article), headers=ada)
+        assert await seen(ada) == [False, [], [article["id"]]]
+        await client.patch(copy_of(article), json={"title": "New"}, headers=ada)
+        published = (await client.post(f"{copy_of(article)}/publish", headers=ada)).json()
+        assert published["has_working_copy"] is False
+        assert await seen(ada) == [False, [], [article["id"]]]
+        assert "has_working_copy" in wrong(await client.get("/articles?has_working_copy=yes"))
+
+    async def test_an_author_is_not_told_by_a_date_that_nothing_changed(
+        self, client: httpx.AsyncClient, clock: Clock, ada: dict[str, str]
+    ) -> None:
+        """No date says that a working copy was begun or discarded."""
+        article = await write(client, ada)
+        path = f"/articles/{article['id']}"
+        clock.advance(minutes=1)
+        known = (await client.get(path, headers=ada)).headers["last-modified"]
+        for change in ({"method": "PATCH", "json": {"title": "New"}}, {"method": "DELETE"}):
+            assert (await client.request(url=copy_of(article), headers=ada, **change)).is_success
+            assert (await client.get(path, headers=ada | {"If-Modified-Since": known})).status_code == 200
+            assert (await client.get(path, headers={"If-Modified-Since": known})).status_code == 304
 
     async def test_publishing_puts_it_in_the_place_of_the_text(
         self, client: httpx.AsyncClient, ada: dict[str, str]
@@ -61,7 +125,8 @@ class WorkingCopiesContract:
         assert published == article | follows | {
             "title": "New",
             "content": "**Something** else",
-            "summary": "Something else",
+            "summary": None,
+            "excerpt": "Something else",
             "version": 2,
         }
         assert answer.headers["etag"].startswith(f'"{published["edition"]}.')
@@ -85,6 +150,37 @@ class WorkingCopiesContract:
         copy = (await client.patch(copy_of(article), json={"content": "Something else"}, headers=ada)).json()
         assert (copy["based_on"], copy["title"]) == (2, "Meanwhile")
         assert (await client.post(f"{copy_of(article)}/publish", headers=ada)).status_code == 200
+
+    async def test_a_text_that_moved_under_it_is_accepted(
+        self, client: httpx.AsyncClient, ada: dict[str, str], bob: dict[str, str]
+    ) -> None:
+        article = await write(client, ada)
+        path = copy_of(article)
+        first = await client.patch(path, json={"content": "Something else"}, headers=ada)
+        await edit(client, ada, article, title="Meanwhile")
+        assert problem(await client.post(f"{path}/publish", headers=ada), 412)["version"] == 2
+        # The condition names the copy's version, and what it is based on the article's.
+        stale = ada | {"If-Match": '"0-other"'}
+        assert problem(await client.patch(path, json={"based_on": 2}, headers=stale), 412)["version"] == 1
+        for unknown in (3, 2**31 - 1):
+            answer = await client.patch(path, json={"based_on": unknown}, headers=ada)
+            assert wrong(answer) == {"#/based_on": "Must be a version of the article; it has 2 so far."}
+        for wrong_one in (0, -1, 2**31, "2", 1.5, None, True):
+            assert set(wrong(await client.patch(path, json={"based_on": wrong_one}, headers=ada))) == {"#/based_on"}
+        assert problem(await client.patch(path, json={"based_on": 2}, headers=bob), 403)
+        assert (await client.get(path, headers=ada)).content == first.content
+
+        mine = ada | {"If-Match": first.headers["etag"]}
+        accepted = (await client.patch(path, json={"based_on": 2}, headers=mine)).json()
+        follows = {name: accepted[name] for name in ("edition", "updated_at")}
+        assert accepted == first.json() | follows | {"based_on": 2, "version": 2}
+        # Somebody else is quicker once more.
+        await edit(client, ada, article, title="Once more")
+        assert problem(await client.post(f"{path}/publish", headers=ada), 412)["version"] == 3
+        assert (await client.patch(path, json={"based_on": 3}, headers=ada)).json()["based_on"] == 3
+        assert problem(await client.patch(path, json={"based_on": 2}, headers=ada), 412)["version"] == 3
+        published = (await client.post(f"{path}/publish", headers=ada)).json()
+        assert (published["title"], published["content"]) == (article["title"], "Something else")
 
     async def test_what_is_no_text_may_move_under_it(self, client: httpx.AsyncClient, ada: dict[str, str]) -> None:
         article = await write(client, ada)

@@ -14,6 +14,7 @@ from sqlalchemy import URL
 
 from blog.container import Container
 from blog.domain.articles import TEXT, Content, Title
+from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
 from blog.domain.users import Email, NewPassword, Username
 from tests.builders import ASKING
@@ -95,6 +96,18 @@ async def test_an_article_is_shown(blog: Blog) -> None:
     assert out.startswith("On engines")
     assert "tags:      Craft, engines" in out
     assert out.rstrip().endswith("Some *words* of it.\n\nMore.")
+    # A draft, by the slug that it is to have.
+    code, out, _ = await blog("show", "not-yet", "--as", "ada")
+    assert (code, out.splitlines()[0].strip()) == (0, "Not yet")
+
+
+async def test_an_author_sees_which_have_a_working_copy(blog: Blog, container: Container, author: int) -> None:
+    number = (await container.article_queries().get(Slug("on-engines"), viewer=None)).id
+    await container.reworking().save(actor=author, article=number, title=Title("On better engines"))
+    _, out, _ = await blog("list", "--as", "ada", "--working-copy", "--json")
+    assert [(article["title"], article["has_working_copy"]) for article in json.loads(out)] == [("On engines", True)]
+    assert "published, with a working copy" in (await blog("show", str(number), "--as", "ada"))[1]
+    assert "working copy" not in (await blog("show", str(number)))[1]
 
 
 @pytest.mark.usefixtures("author")
@@ -137,6 +150,7 @@ async def test_any_article_that_is_taken_can_be_shown(
         (("show", "not-yet"), 1, "blog: Article not found."),
         (("show", "A B"), 2, "'A B' will not do"),
         (("list", "--as", "stranger"), 1, "blog: User not found."),
+        (("list", "--working-copy"), 1, "blog: --working-copy lists articles of a user: name the user with --as."),
         (("list", "--limit", "101"), 2, "'101' is not a whole number from 1 to 100"),
         (("search", "x" * 201), 1, "blog: Cannot search for these words. Must be at most 200 characters long."),
         (

@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
@@ -13,12 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from blog import ArticleView, BlogError, Content, Unavailable
+from blog import ArticleView, BlogError, Content, Email, NewPassword, Slug, Title, Unavailable, Username
 from blog.adapters.passwords import BcryptHasher
-from blog.domain.articles import ArticleMoved, ArticleNotFound
+from blog.domain.articles import ArticleNotFound
 from blog.testing import NOON, Clock, Storage, StorageContract, a_request, a_user, an_article
 from blog.testing.keeping import revision_of
-from examples.embed_in_starlette import STATUSES, build, from_environment
+from examples.embed_in_starlette import STATUSES, Api, build, from_environment
 from examples.sqlite_storage import SqliteArticleQueries, SqliteStore, SqliteTransaction, SqliteUserQueries
 from tests.integration.service import PATIENCE
 
@@ -92,12 +92,16 @@ def test_the_readme_names_every_example() -> None:
 
 class TestStarlette:
     @pytest.fixture
-    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+    def api(self) -> Iterator[Api]:
         hasher = BcryptHasher(cost=4)
-        transport = httpx.ASGITransport(build(hasher, "a key for tests, of 32 bytes or more"))
+        yield Api(hasher, "a key for tests, of 32 bytes or more")
+        hasher.close()
+
+    @pytest.fixture
+    async def client(self, api: Api) -> AsyncIterator[httpx.AsyncClient]:
+        transport = httpx.ASGITransport(build(api))
         async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as client:
             yield client
-        hasher.close()
 
     async def test_a_guest_becomes_an_author(self, client: httpx.AsyncClient) -> None:
         assert (await client.get("/articles")).json() == {"articles": [], "more": False, "total": None}
@@ -112,8 +116,8 @@ class TestStarlette:
         assert written.json().items() >= {**article, "author_id": registered.json()["id"]}.items()
         moment = written.json()["created_at"]
         assert moment == datetime.fromisoformat(moment).astimezone(UTC).isoformat()
-        # When it was to appear is its author's alone to see.
-        seen = {**written.json(), "publish_at": None}
+        # When it was to appear, and whether there is a working copy, is its author's alone to see.
+        seen = {**written.json(), "publish_at": None, "has_working_copy": None}
         assert (await client.get("/articles")).json() == {"articles": [seen], "more": False, "total": None}
 
     async def test_what_the_blog_refuses_is_said_in_this_services_words(self, client: httpx.AsyncClient) -> None:
@@ -133,8 +137,22 @@ class TestStarlette:
             assert (await client.post("/register", content=broken)).json() == {"error": "The body must be JSON."}
 
     def test_every_kind_of_error_has_a_status(self) -> None:
-        # Nothing is asked for by its slug here.
-        assert set(STATUSES) == set(BlogError.__subclasses__()) - {ArticleMoved}
+        assert set(STATUSES) == set(BlogError.__subclasses__())
+
+    async def test_an_old_slug_leads_to_the_article(self, client: httpx.AsyncClient, api: Api) -> None:
+        ada = await api.accounts.register(
+            email=Email("ada@example.org"), username=Username("ada"), password=NewPassword("correct horse battery")
+        )
+        article = await api.publishing.write(
+            actor=ada.id, title=Title("On engines"), content=Content("They weave."), published=True
+        )
+        assert (await client.get("/articles/on-engines")).json()["id"] == article.id
+        await api.publishing.edit(actor=ada.id, article=article.id, slug=Slug("on-looms"))
+        moved = await client.get("/articles/on-engines")
+        assert (moved.status_code, moved.headers["location"]) == (308, "/articles/on-looms")
+        assert (await client.get("/articles/on-engines", follow_redirects=True)).json()["id"] == article.id
+        for unknown in ("nowhere", "No slug", "7"):
+            assert (await client.get(f"/articles/{unknown}")).status_code == 404
 
     async def test_it_starts_as_its_docstring_says(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SECRET_KEY", "a key for tests, of 32 bytes or more")

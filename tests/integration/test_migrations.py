@@ -51,7 +51,10 @@ LANDED = {
     "0005": "541b639384c3d0ac7caca298ff29ee65bf13285bf3ae1f19f84484a471deb6e8",
     "0006": "08098a4ee71a9fedd6e01dd8fdf5e1ef81b681670765f55563d4abc06c5205c6",
     "0007": "8b91759d1d7a43cb5ea4a520ec9a9239713d4de670cf6e06c5e27c50829c9c35",
-    "0008": "cb815f3815489ee7afd242a9fd4decbf8aab06278e0f2623f29382a795cfe5e2",
+    "0008": "8e779b7f8ba1ad594a0efa5f5e7f454cc82323fc6f01eb6b5504f7b3b295887f",
+    "0009": "19b316b91ca3bb42bcff7b9ccfe464e7560fbb708ea12e3f2dcba1fd8ee57228",
+    "0010": "05721d7f90f897201abc81ab69bc9d0e1b9b4cc87bbdd16f79efc32b8d40f765",
+    "0011": "229e6252fee45c2b5de8fae7bc177e1c0f36592164f3c5cfb43068ce2478aea2",
 }
 
 # Rows for each revision, over which the later ones are applied: at least one in every table that it makes.
@@ -221,7 +224,8 @@ async def test_what_was_written_before_there_were_slugs_is_found_as_it_was(
         for article in everything:
             assert Slug(article.slug).endswith(f"-{article.id}")
             assert article.published_at == article.publish_at == (article.created_at if article.published else None)
-            assert (article.summary, article.word_count) == ("<b>Some</b> words & more", 4)
+            assert (article.summary, article.excerpt) == (None, "<b>Some</b> words & more")
+            assert article.word_count == 4
             assert (article.tags, article.featured, article.version) == ([], False, 1)
             shown = await queries.get(article.id, viewer=author, include=[Include.CONTENT_HTML])
             assert shown.content_html == "<pre>\n&lt;b&gt;Some&lt;/b&gt; \n\n words &amp; more\n</pre>"
@@ -244,7 +248,61 @@ async def test_what_was_written_before_there_were_slugs_is_found_as_it_was(
     for article in everything:
         edited = await publishing.edit(actor=author, article=article.id, content=Content("*New*"), published=True)
         assert (edited.slug, edited.version) == (article.slug, 2)
-        assert (await queries.get(Slug(edited.slug), viewer=None)).summary == "New"
+        assert (await queries.get(Slug(edited.slug), viewer=None)).excerpt == "New"
+
+
+async def test_a_summary_that_was_derived_is_derived_again_and_one_of_its_authors_stays(empty: URL) -> None:
+    upgrade(empty, "0007")
+    await execute(empty, *ROWS["0001"][:1])
+    texts = [
+        ("Derived.", "Derived.", "Derived. More"),
+        ("Of its own.", "Derived.", "Derived. More"),
+        (None, "Derived.", "Derived. More"),
+    ] * 400  # which takes several parts
+    for table, key, extra in (
+        (
+            "articles (id, slug, featured, tag_keys, author_id, text_version, created_at, edition, content_html,"
+            " word_count, updated_at, version, tags, title, summary, excerpt, content)",
+            "n, 's', false, '{}', users.id, 1, now(), '1-a', '', 1, now(), 2, '{}', 't'",
+            "summary, excerpt, content",
+        ),
+        (
+            "working_copies (article_id, based_on, edition, content_html, word_count, updated_at, version, tags,"
+            " title, summary, excerpt, content)",
+            "n, 1, '1-a', '', 1, now(), 2, '{}', 't'",
+            "summary, excerpt, content",
+        ),
+        (
+            "revisions (article_id, version, by, at, changed, tags, title, summary, content)",
+            "n, 1, 1, now(), '{}', '{}', 't'",
+            "summary, content",
+        ),
+        (
+            "revisions (article_id, version, by, at, changed, tags, title, summary, content)",
+            "n, 2, 1, now(), '{}', '{}', 't'",
+            "summary, 'Derived. Otherwise'",
+        ),
+    ):
+        rows = ", ".join(
+            f"({n}, {'NULL' if s is None else repr(s)}, '{e}', '{c}')" for n, (s, e, c) in enumerate(texts, 1)
+        )
+        await execute(
+            empty,
+            f"INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT {key}, {extra}"  # noqa: S608
+            f" FROM users, (VALUES {rows}) AS texts (n, summary, excerpt, content)",
+        )
+    upgrade(empty)
+    for table, number, condition in (
+        ("articles", "id", ""),
+        ("working_copies", "article_id", ""),
+        ("revisions", "article_id", "WHERE version = 1"),
+    ):
+        kept = await query(empty, f"SELECT summary FROM {table} {condition} ORDER BY {number}")  # noqa: S608
+        assert kept == [None, "Of its own.", None] * 400
+    # Of another text, nobody knows what was derived.
+    other = "SELECT summary FROM revisions WHERE version = 2 ORDER BY article_id"
+    assert await query(empty, other) == ["Derived.", "Of its own.", None] * 400
+    assert await query(empty, "SELECT DISTINCT version FROM articles") == [2]
 
 
 async def test_taking_it_back_shows_nothing_that_is_hidden(empty: URL) -> None:
@@ -288,8 +346,7 @@ async def test_names_follow_the_convention(migrated: URL) -> None:
     convention: dict[str, Any] = {**metadata.naming_convention}
 
     def name(kind: str, table: str, columns: list[Any]) -> str:
-        # An expression of an index is no column.
-        names = "_".join(filter(None, columns))
+        names = "_".join(columns)
         words = {"column_0_name": columns[0], "column_0_N_name": names, "constraint_name": ""}
         return str(convention[kind] % {"table_name": table, **words})
 
@@ -305,8 +362,8 @@ async def test_names_follow_the_convention(migrated: URL) -> None:
             for constraint in inspector.get_check_constraints(table):
                 assert str(constraint["name"]).startswith(name("ck", table, [""]))
             for index in inspector.get_indexes(table):
-                # One of expressions alone is named for what they are of.
-                expected = name("ix", table, index["column_names"]) if any(index["column_names"]) else r"ix_\w+"
+                # An expression may have a name, or none.
+                expected = name("ix", table, [column or r"?(\w+)?" for column in index["column_names"]])
                 if index.get("dialect_options", {}).get("postgresql_where"):
                     # One of some rows only says which, between the table and the columns.
                     expected = expected.replace(f"ix_{table}_", rf"ix_{table}_\w+_")

@@ -18,7 +18,7 @@ from tests.builders import NOON
 from tests.integration.conftest import aside, execute, new_database
 
 MANY = 100_000
-KEYS = (Sort.CREATED_AT, Sort.PUBLISHED_AT, Sort.UPDATED_AT)
+KEYS = (Sort.DATE, Sort.CREATED_AT, Sort.PUBLISHED_AT, Sort.UPDATED_AT)
 FILL = (
     "INSERT INTO users (email, email_key, username, username_key, password_hash, created_at, updated_at)"
     " SELECT n, n, n, n, 'hash', now(), now() FROM generate_series(1, 1000) n",
@@ -69,9 +69,9 @@ async def explain(database: Database, statement: Select[Any], options: str = "",
 
 
 def indexes(plan: dict[str, Any]) -> set[str]:
-    """The indexes that a plan uses, but for those by which it tells where what came out by itself is."""
+    """The indexes that a plan uses, but for those by which it tells of each article where it is, and of its copy."""
     found = {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
-    return found - {"pk_slugs", "ix_articles_coming_slug_publish_at_id"}
+    return found - {"pk_slugs", "ix_articles_coming_slug_publish_at_id", "pk_working_copies"}
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -192,18 +192,89 @@ async def test_ones_own_are_found_by_an_index(many: Database) -> None:
         statement, _ = queries.several(
             known=True, filters=frozenset(), status=status, order=Order(), include=frozenset(), beyond=None, limit=21
         )
-        assert indexes(await explain(many, statement)) == {"ix_articles_author_id_created_at_id"}
+        assert indexes(await explain(many, statement)) == {"ix_articles_author_id_date_id"}
+    for filters in ({"has_working_copy"}, {"not has_working_copy"}):
+        statement, counting = queries.several(
+            known=True,
+            filters=frozenset(filters),
+            status=None,
+            order=Order(),
+            include=frozenset(),
+            beyond=None,
+            limit=21,
+        )
+        for node in (*nodes(await explain(many, statement)), *nodes(await explain(many, counting))):
+            assert node.get("Relation Name") != "articles" or node["Node Type"] != "Seq Scan"
 
 
-async def test_the_thousandth_page_by_cursor_costs_what_the_first_does(many: Database) -> None:
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("by", [Sort.DATE, Sort.CREATED_AT])
+async def test_the_thousandth_page_by_cursor_costs_what_the_first_does(
+    many: Database, by: Sort, *, known: bool
+) -> None:
     statement, _ = queries.several(
-        known=False, filters=frozenset(), status=None, order=Order(), include=frozenset(), beyond="after", limit=21
+        known=known,
+        filters=frozenset(),
+        status=None,
+        order=Order(by=by),
+        include=frozenset(),
+        beyond="after",
+        limit=21,
     )
     blocks = []
     for page in (0, 1000):
         moment = NOON - page * timedelta(minutes=22)
         plan = await explain(many, statement, ", ANALYZE, BUFFERS", moment=moment)
+        # With the drafts or without them, which are few.
+        assert len(indexes(plan) & {f"ix_articles_{by.value}_id", f"ix_articles_out_{by.value}_id"}) == 1
         assert plan["Actual Rows"] == 21
         blocks.append(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
     first, thousandth = blocks
     assert thousandth <= first + 8
+
+
+async def times_planned(database: Database, statement: Select[Any]) -> int:
+    """How often PostgreSQL plans a statement that is run eight times, with parameters that find something."""
+    given = {"viewer": 1, "at": NOON, "language": "de", "moment": NOON - timedelta(days=9), "id": 2**40}
+    sql, arguments = prepare(statement, given)
+    async with database.connect() as connection:
+        prepared = await connection.prepare(sql)
+        for _ in range(8):
+            await prepared.fetch(*arguments)
+        plans = "SELECT custom_plans + least(generic_plans, 1) FROM pg_prepared_statements WHERE statement = $1"
+        return int(await connection.fetchval(plans, sql))
+
+
+async def test_a_list_is_not_planned_again_and_again(many: Database) -> None:
+    """PostgreSQL tries five plans for the parameters that it is given, and keeps one for all that is no worse."""
+    for known in (False, True):
+        statement, _ = queries.several(
+            known=known,
+            filters=frozenset(),
+            status=None,
+            order=Order(),
+            include=frozenset(),
+            beyond=None,
+            limit=21,
+        )
+        assert await times_planned(many, statement) == 6
+
+
+async def test_what_is_featured_is_found_by_its_index_whatever_is_planned(many: Database) -> None:
+    """The one plan for all parameters goes by the index, too."""
+    for known, beyond in product((False, True), (None, "after", "before")):
+        statement, _ = queries.several(
+            known=known,
+            filters=frozenset({"featured"}),
+            status=None,
+            order=Order(),
+            include=frozenset(),
+            beyond=beyond,
+            limit=21,
+        )
+        given = {"viewer": 1, "at": NOON, "moment": NOON - timedelta(days=9), "id": 2**40}
+        sql, arguments = prepare(statement, given)
+        async with many.connect() as connection, connection.transaction():
+            await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+            plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *arguments)
+        assert indexes(dict(json.loads(plan)[0]["Plan"])) == {"ix_articles_featured_date_id"}

@@ -15,7 +15,8 @@ from blog.application.ports import Reply, TransactionFactory
 from blog.application.queries import ArticleView
 from blog.application.remembering import StillRunning
 from blog.container import Container
-from blog.domain.articles import ArticleNotFound, Content, EditedMeanwhile, Summary, Title
+from blog.domain.articles import ArticleNotFound, Content, Summary, Title
+from blog.domain.preconditions import EditedMeanwhile, Precondition
 from blog.domain.slugs import Slug
 from blog.domain.users import Email, NewPassword, Password, Username
 from tests.builders import NOON, Clock, a_reply, a_request
@@ -108,7 +109,7 @@ async def test_fifty_editors_who_know_what_they_edit_lose_nothing(container: Con
             content = Content(f"{read.content} {number}")
             try:
                 edited = await publishing.edit(
-                    actor=ada, article=article.id, expected=[read.edition], content=content
+                    actor=ada, article=article.id, expected=Precondition(editions=[read.edition]), content=content
                 )
             except EditedMeanwhile:
                 continue
@@ -132,7 +133,10 @@ async def test_of_fifty_who_know_one_version_one_changes_it(container: Container
     done = await outcomes(
         *(
             container.publishing().edit(
-                actor=ada, article=article.id, expected=[article.edition], content=Content(f"{number}")
+                actor=ada,
+                article=article.id,
+                expected=Precondition(editions=[article.edition]),
+                content=Content(f"{number}"),
             )
             for number in range(1, 51)
         )
@@ -146,7 +150,10 @@ async def test_of_several_who_publish_a_working_copy_one_does(container: Contain
     article = await write(container, ada)
     copy = await reworking.save(actor=ada, article=article.id, content=Content("New"))
     done = await outcomes(
-        *(reworking.publish(actor=ada, article=article.id, expected=[copy.edition]) for _ in range(5))
+        *(
+            reworking.publish(actor=ada, article=article.id, expected=Precondition(editions=[copy.edition]))
+            for _ in range(5)
+        )
     )
     assert done == {"ArticleView": 1, "WorkingCopyNotFound": 4}
     published = await container.article_queries().get(article.id, viewer=None)

@@ -20,7 +20,8 @@ from blog.adapters.database.tables import metadata
 from blog.application.ports import Reply
 from blog.application.queries import ANY, ArticleFilter, ArticleView, Include, Place
 from blog.container import Container
-from blog.domain.articles import Content, EditedMeanwhile, Title
+from blog.domain.articles import ArticleNotFound, Content, Title
+from blog.domain.preconditions import EditedMeanwhile, Precondition
 from blog.domain.previews import Previewed
 from blog.domain.searches import SearchWords
 from blog.domain.slugs import Slug
@@ -106,6 +107,15 @@ async def test_reads_are_one_statement_without_a_transaction(
     assert await wire.during(container.readiness().check()) == "SELECT"
 
 
+async def test_a_draft_is_looked_for_as_what_does_not_exist_is(container: Container, wire: Wire, ada: int) -> None:
+    await container.publishing().write(actor=ada, title=Title("A draft"), content=CONTENT)
+    reading = container.article_queries()
+    assert await wire.during(reading.get(Slug("a-draft"), viewer=ada)) == "SELECT"
+    for viewer, slug in product((None, ada + 1), ("a-draft", "nowhere")):
+        looking = refused(ArticleNotFound, reading.get(Slug(slug), viewer=viewer))
+        assert await wire.during(looking) == "SELECT"
+
+
 async def test_what_many_ask_for_at_once_is_one_statement(
     container: Container, wire: Wire, ada: int, article: int
 ) -> None:
@@ -181,7 +191,7 @@ async def test_publishing(container: Container, wire: Wire, ada: int, article: i
     for changes in ({}, here[0]):
         assert await wire.during(publishing.edit(**who, **changes)) == "BEGIN SELECT COMMIT"
     assert await wire.during(publishing.archive(**who)) == "BEGIN SELECT COMMIT"
-    stale = refused(EditedMeanwhile, publishing.edit(**who, expected=[], title=Title("Mine")))
+    stale = refused(EditedMeanwhile, publishing.edit(**who, expected=Precondition(editions=[]), title=Title("Mine")))
     assert await wire.during(stale) == "BEGIN SELECT ROLLBACK"
     assert await wire.during(publishing.delete(**who)) == "BEGIN SELECT DELETE COMMIT"
 

@@ -1,6 +1,7 @@
 """The rules of articles."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -9,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blog.application.queries import ArticleView
 from blog.domain.articles import (
     AltText,
     Article,
     ArticleNotFound,
+    Changes,
     Content,
     Contradiction,
-    EditedMeanwhile,
     Language,
     Note,
     NotTheAuthor,
@@ -28,6 +30,7 @@ from blog.domain.articles import (
     reading_minutes,
 )
 from blog.domain.errors import Invalid
+from blog.domain.preconditions import EditedMeanwhile, Precondition
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
 from blog.domain.web_addresses import WebAddress
@@ -219,13 +222,14 @@ def test_a_hidden_article_does_not_exist_for_somebody_else() -> None:
             change()
 
 
-def changes_of(article: Article, stamp: Stamp, expected: list[str] | None = None) -> list[Any]:
+def changes_of(article: Article, stamp: Stamp, editions: list[str] | None = None) -> list[Any]:
     """Every way in which it may be changed."""
+    expected = Precondition(editions=editions)
     return [
         lambda: article.check_changeable_by(stamp.by, at=stamp.at, expected=expected),
         lambda: article.edit(stamp, expected=expected, title=Title("Mine")),
         lambda: article.archive(stamp, expected=expected),
-        *([] if expected else [lambda: article.rewrite(stamp, a_manuscript(), a_rendition())]),
+        *([] if editions else [lambda: article.rewrite(stamp, a_manuscript(), a_rendition())]),
     ]
 
 
@@ -239,6 +243,24 @@ def test_whoever_goes_by_another_version_changes_nothing() -> None:
             assert refusal.value.changed_at == article.updated_at
     for change in changes_of(article, NEW, ["1-other", "6-c0ffee"]):
         change()
+
+
+def test_a_condition_looks_at_when_the_article_was_changed_or_came_out() -> None:
+    changed = NOON - timedelta(days=2)
+    for article, since, holds in (
+        (an_article(updated_at=changed, published_at=None), changed, True),
+        (an_article(updated_at=changed, published_at=changed - timedelta(1)), changed, True),
+        (an_article(updated_at=changed, published_at=NOON), changed, False),
+        (an_article(updated_at=changed, published_at=NOON), NOON, True),
+        (an_article(updated_at=changed, publish_at=LATER, published_at=LATER), changed, True),
+    ):
+        expected = Precondition(unmodified_since=since.replace(microsecond=0))
+        if holds:
+            article.check_changeable_by(AUTHOR, at=NOON, expected=expected)
+            continue
+        with pytest.raises(EditedMeanwhile) as refusal:
+            article.check_changeable_by(AUTHOR, at=NOON, expected=expected)
+        assert refusal.value.changed_at == article.published_at
 
 
 def test_somebody_else_learns_nothing_of_versions() -> None:
@@ -329,9 +351,7 @@ def test_an_edit_that_changes_nothing_is_no_edit() -> None:
     article = an_article()
     assert article.edit(NEW) is article
     assert article.edit(NEW, title=article.manuscript.title, published=True, featured=True) is article
-    assert article.edit(NEW, publish_at=article.publish_at, unpublish_at=article.unpublish_at) == version_after(
-        article, published_at=article.publish_at
-    )
+    assert article.edit(NEW, publish_at=article.publish_at, unpublish_at=article.unpublish_at) is article
 
 
 def test_an_article_is_rewritten_whole() -> None:
@@ -372,9 +392,73 @@ def test_unpublishing_what_is_not_out_changes_nothing() -> None:
         assert hidden.edit(NEW, published=False) is hidden
 
 
-def test_unpublishing_calls_off_what_was_to_come() -> None:
-    draft = an_article(publish_at=LATER, published_at=LATER).edit(NEW, published=False)
-    assert (draft.publish_at, draft.unpublish_at, draft.published_at) == (None, None, None)
+def test_what_is_to_come_is_called_off_by_its_moment_and_not_by_what_it_is_now() -> None:
+    scheduled = an_article(publish_at=LATER, published_at=LATER)
+    assert scheduled.edit(NEW, published=False) is scheduled
+    draft = scheduled.edit(NEW, publish_at=None, published=False)
+    assert (draft.publish_at, draft.published_at) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("article", "publication"),
+    [
+        (a_draft(), {"published": True, "publish_at": None}),
+        (a_draft(), {"published": True, "publish_at": LATER}),
+        (a_draft(), {"published": True, "unpublish_at": LATER}),
+        (a_draft(), {"published": False, "publish_at": NOON}),
+        (an_article(), {"published": False, "unpublish_at": LATER}),
+        (an_article(), {"published": True, "unpublish_at": NOON}),
+    ],
+)
+def test_what_is_said_twice_of_when_it_is_out_is_said_alike(article: Article, publication: Any) -> None:
+    with pytest.raises(Contradiction) as refusal:
+        article.edit(NEW, **publication)
+    sentence = "Must say what publish_at and unpublish_at say; leave it out, or leave them out."
+    assert (refusal.value.field, str(refusal.value)) == ("published", sentence)
+    alike = publication | {"published": not publication["published"]}
+    assert article.edit(NEW, **alike) == article.edit(NEW, **{n: v for n, v in alike.items() if n != "published"})
+
+
+# Sending back what was read.
+
+moments = st.none() | st.integers(-9, 9).map(lambda days: NOON + days * DAY)
+publications = st.fixed_dictionaries(
+    {}, optional={"publish_at": moments, "unpublish_at": moments, "slug": st.sampled_from([Slug("a"), Slug("b")])}
+) | st.fixed_dictionaries({"published": st.booleans()})
+KINDS: dict[str, Callable[[Any], Any]] = {
+    "title": Title,
+    "content": Content,
+    "summary": Summary,
+    "tags": Tags,
+    "cover_image_url": WebAddress,
+    "cover_image_alt": AltText,
+    "canonical_url": WebAddress,
+    "slug": Slug,
+    "language": Language,
+}
+
+
+@given(
+    st.lists(publications, max_size=5),
+    st.fixed_dictionaries({}, optional={name: st.none() for name in ("summary", "language", "canonical_url")}),
+    st.integers(2, 9),
+    st.sets(st.sampled_from(sorted(Changes.__annotations__))),
+)
+def test_sending_back_what_was_read_changes_nothing(
+    history: list[Any], without: Any, later: int, names: set[str]
+) -> None:
+    """Of every article, in whatever state, and whichever of the fields that a change takes are sent."""
+    article = a_draft().edit(NEW, **without)
+    for day, publication in enumerate(history):
+        with suppress(Contradiction):
+            article = article.edit(replace(NEW, at=NOON + (day - 3) * DAY), **publication)
+    at = NOON + later * DAY
+    view = ArticleView.of(article, viewer=AUTHOR, at=at)
+    read = {name: getattr(view, name) for name in names}
+    sent: Any = {
+        name: KINDS[name](value) if name in KINDS and value is not None else value for name, value in read.items()
+    }
+    assert article.edit(replace(NEW, at=at), rendition=a_rendition(html="<p>Made anew"), **sent) is article
 
 
 def test_an_article_was_first_out_once() -> None:
@@ -449,15 +533,6 @@ def test_a_moment_is_one_everywhere(name: str, moment: datetime, sentence: str) 
         with pytest.raises(Contradiction) as refusal:
             change()
         assert (refusal.value.field, str(refusal.value)) == (name, sentence)
-
-
-@pytest.mark.parametrize("other", [{"publish_at": NOON}, {"publish_at": None}, {"unpublish_at": LATER}])
-@pytest.mark.parametrize("published", [True, False])
-def test_published_is_not_said_along_with_moments(other: Any, published: bool) -> None:
-    with pytest.raises(Contradiction) as refusal:
-        a_draft().edit(NEW, published=published, **other)
-    assert refusal.value.field == "published"
-    assert str(refusal.value) == "Must not be sent along with publish_at or unpublish_at."
 
 
 def test_an_article_does_not_end_before_it_begins() -> None:

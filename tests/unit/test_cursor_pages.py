@@ -25,7 +25,8 @@ def page(*lengths: int) -> ArticlePage:
             created_at=now,
             updated_at=now,
             slug="on-engines",
-            summary="",
+            summary=None,
+            excerpt="",
             tags=[],
             status=Status.PUBLISHED,
             published_at=now,
@@ -40,6 +41,7 @@ def page(*lengths: int) -> ArticlePage:
             canonical_url=None,
             featured=False,
             language=None,
+            has_working_copy=None,
         )
         for number, length in enumerate(lengths)
     ]

@@ -229,7 +229,8 @@ def test_a_moment_is_documented_as_one_and_what_may_be_missing_as_null(document:
     }
     assert nullable == {
         *("published_at", "publish_at", "unpublish_at"),
-        *("cover_image_url", "cover_image_alt", "canonical_url", "language"),
+        *("summary", "cover_image_url", "cover_image_alt", "canonical_url", "language"),
+        "has_working_copy",
     }
     whole, required = set(schemas["ArticleReply"]["properties"]), set(schemas["ArticleReply"]["required"])
     assert whole - required == {"author", "content_html", "highlight"}

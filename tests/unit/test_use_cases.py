@@ -20,7 +20,6 @@ from blog.domain.articles import (
     ArticleNotFound,
     Content,
     Contradiction,
-    EditedMeanwhile,
     Note,
     NotTheAuthor,
     Status,
@@ -29,6 +28,7 @@ from blog.domain.articles import (
     TooHardToRender,
 )
 from blog.domain.errors import BlogError, Unavailable
+from blog.domain.preconditions import EditedMeanwhile, Precondition
 from blog.domain.previews import Previewed, PreviewNotFound, TooManyPreviews
 from blog.domain.revisions import RevisionNotFound
 from blog.domain.slugs import Slug
@@ -258,7 +258,7 @@ async def write(container: Container, author: int, **different: Any) -> ArticleV
 async def test_writing_a_draft(container: Container, ada: int, clock: Clock) -> None:
     draft = await container.publishing().write(actor=ada, title=Title("On engines"), content=Content("*Words.*"))
     assert (draft.title, draft.content, draft.published, draft.author_id) == ("On engines", "*Words.*", False, ada)
-    assert (draft.slug, draft.summary, draft.version, draft.word_count) == ("on-engines", "Words.", 1, 1)
+    assert (draft.slug, draft.excerpt, draft.version, draft.word_count) == ("on-engines", "Words.", 1, 1)
     assert draft.created_at == draft.updated_at == clock.moment
     queries = container.article_queries()
     assert await queries.get(draft.id, viewer=ada) == draft
@@ -323,7 +323,7 @@ async def test_editing_and_deleting(container: Container, ada: int, clock: Clock
 
     await publishing.edit(actor=ada, article=draft.id, content=Content("# *New* words"))
     shown = await queries.get(draft.id, viewer=None, include=[Include.CONTENT_HTML])
-    assert (shown.content_html, shown.summary) == (
+    assert (shown.content_html, shown.excerpt) == (
         '<h1 id="section-new-words"><em>New</em> words</h1>\n',
         "New words",
     )
@@ -429,16 +429,16 @@ def every_way_to_touch(container: Container, actor: int, article: int) -> list[C
     reworking, previewing = container.reworking(), container.previewing()
     who: dict[str, Any] = {"actor": actor, "article": article}
     return [
-        lambda: publishing.edit(**who, content=Content("Mine"), expected=["1-wrong"]),
-        lambda: publishing.archive(**who, expected=["1-wrong"]),
-        lambda: publishing.delete(**who, expected=["1-wrong"]),
+        lambda: publishing.edit(**who, content=Content("Mine"), expected=Precondition(editions=["1-wrong"])),
+        lambda: publishing.archive(**who, expected=Precondition(editions=["1-wrong"])),
+        lambda: publishing.delete(**who, expected=Precondition(editions=["1-wrong"])),
         lambda: revising.changes(**who, skip=0, limit=1),
         lambda: revising.read(**who, version=1),
         lambda: revising.compare(**who, version=1, against=1),
-        lambda: revising.restore(**who, version=1, expected=["1-wrong"]),
-        lambda: reworking.save(**who, title=Title("Mine"), expected=["1-wrong"]),
+        lambda: revising.restore(**who, version=1, expected=Precondition(editions=["1-wrong"])),
+        lambda: reworking.save(**who, title=Title("Mine"), expected=Precondition(editions=["1-wrong"])),
         lambda: reworking.show(**who),
-        lambda: reworking.publish(**who, expected=["1-wrong"]),
+        lambda: reworking.publish(**who, expected=Precondition(editions=["1-wrong"])),
         lambda: reworking.discard(**who),
         lambda: previewing.issue(**who, of=Previewed.ARTICLE, lifetime=timedelta(1)),
         lambda: previewing.list(**who),
@@ -449,9 +449,11 @@ def every_way_to_touch(container: Container, actor: int, article: int) -> list[C
 async def test_whoever_goes_by_another_version_changes_nothing(container: Any, ada: int) -> None:
     publishing, revising = container.publishing(), container.revising()
     old = await write(container, ada)
-    new = await publishing.edit(actor=ada, article=old.id, title=Title("New"), expected=[old.edition])
+    new = await publishing.edit(
+        actor=ada, article=old.id, title=Title("New"), expected=Precondition(editions=[old.edition])
+    )
     who: dict[str, Any] = {"actor": ada, "article": old.id}
-    stale: dict[str, Any] = {**who, "expected": [old.edition]}
+    stale: dict[str, Any] = {**who, "expected": Precondition(editions=[old.edition])}
     changes: list[Callable[[], Awaitable[object]]] = [
         lambda: publishing.edit(**stale, title=Title("Newer")),
         lambda: publishing.archive(**stale),
@@ -461,14 +463,14 @@ async def test_whoever_goes_by_another_version_changes_nothing(container: Any, a
     for change in changes:
         with refused(container, EditedMeanwhile):
             await change()
-    await publishing.delete(**who, expected=[new.edition, old.edition])
+    await publishing.delete(**who, expected=Precondition(editions=[new.edition, old.edition]))
 
 
 async def test_what_contradicts_itself_or_cannot_be_rendered_is_not_written(container: Any, ada: int) -> None:
     article, too_deep = (await write(container, ada)).id, Content("> " * 9999 + "words")
     publishing, reworking = container.publishing(), container.reworking()
     with refused(container, Contradiction):
-        await write(container, ada, publish_at=NOON)
+        await write(container, ada, publish_at=NOON + timedelta(days=1))
     with refused(container, Contradiction):
         await publishing.edit(actor=ada, article=article, unpublish_at=NOON - timedelta(days=1))
     with refused(container, TooHardToRender):
@@ -518,7 +520,7 @@ async def test_going_back_to_what_an_article_was(container: Container, ada: int)
     second = await publishing.edit(
         **who, title=Title("New"), content=Content("New"), summary=None, slug=Slug("new-one"), featured=True
     )
-    restored = await revising.restore(**who, version=1, expected=[second.edition])
+    restored = await revising.restore(**who, version=1, expected=Precondition(editions=[second.edition]))
     # Its text alone is another: where it is and since when stays.
     assert restored == replace(
         first, slug="new-one", featured=True, version=3, edition=restored.edition, updated_at=restored.updated_at
@@ -554,13 +556,20 @@ async def test_reworking_what_is_out_shows_readers_nothing_until_it_is_done(
         1,
         1,
     )
-    second = await reworking.save(**who, content=Content("*New*"), summary=None, expected=[first.edition])
-    assert (second.title, second.content_html, second.summary) == ("New", "<p><em>New</em></p>\n", "New")
+    second = await reworking.save(
+        **who, content=Content("*New*"), summary=None, expected=Precondition(editions=[first.edition])
+    )
+    assert (second.title, second.content_html, second.summary, second.excerpt) == (
+        "New",
+        "<p><em>New</em></p>\n",
+        None,
+        "New",
+    )
     assert (second.version, second.based_on, second.updated_at) == (2, 1, clock.moment)
     assert await reworking.show(**who) == second
     assert await queries.get(article.id, viewer=None) == public
 
-    published = await reworking.publish(**who, expected=[second.edition], note=Note("Done"))
+    published = await reworking.publish(**who, expected=Precondition(editions=[second.edition]), note=Note("Done"))
     assert published == await queries.get(article.id, viewer=ada)
     assert (published.title, published.content, published.version) == ("New", "*New*", 2)
     assert published.published_at == article.published_at
@@ -603,15 +612,15 @@ async def test_a_working_copy_is_changed_by_whoever_knows_it(container: Any, ada
     reworking = container.reworking()
     who: dict[str, Any] = {"actor": ada, "article": (await write(container, ada)).id}
     with refused(container, EditedMeanwhile):
-        await reworking.save(**who, title=Title("New"), expected=["1-other"])
+        await reworking.save(**who, title=Title("New"), expected=Precondition(editions=["1-other"]))
     first = await reworking.save(**who, title=Title("New"))
     second = await reworking.save(**who, title=Title("Newer"))
     with refused(container, EditedMeanwhile):
-        await reworking.save(**who, title=Title("Other"), expected=[first.edition])
+        await reworking.save(**who, title=Title("Other"), expected=Precondition(editions=[first.edition]))
     with refused(container, EditedMeanwhile):
-        await reworking.publish(**who, expected=[first.edition])
+        await reworking.publish(**who, expected=Precondition(editions=[first.edition]))
     assert second.edition != first.edition
-    await reworking.publish(**who, expected=[second.edition])
+    await reworking.publish(**who, expected=Precondition(editions=[second.edition]))
 
 
 # Previewing.
@@ -624,7 +633,8 @@ async def test_a_preview_shows_a_draft_to_whoever_has_its_token(container: Conta
     issued = await previewing.issue(**who, of=Previewed.ARTICLE, lifetime=timedelta(days=7))
     assert issued.preview.expires_at - issued.preview.created_at == timedelta(days=7)
     shown = await previewing.show(issued.token)
-    assert shown == await container.article_queries().get(draft.id, viewer=ada, include=[Include.CONTENT_HTML])
+    own = await container.article_queries().get(draft.id, viewer=ada, include=[Include.CONTENT_HTML])
+    assert shown == replace(own, has_working_copy=None)
 
     await container.publishing().edit(**who, title=Title("New"))
     assert (await previewing.show(issued.token)).title == "New"

@@ -71,7 +71,7 @@ class Articles(Protocol):
         """The article, which nobody else can change until the transaction ends.
 
         One that came out by itself since it was saved has taken its address by then: its slug, or, where another
-        was out with that before it, its slug with its id behind.
+        was out with that before it, its slug with its id behind. `has_working_copy` says whether there is one.
 
         Raises `ArticleNotFound`, also where the actor may not read it at that moment, and without having held it
         then: neither the time that takes nor a lock tells of what is hidden.

@@ -1,7 +1,7 @@
 """Writing articles and publishing them."""
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Unpack
 
@@ -20,6 +20,7 @@ from blog.domain.articles import (
     Title,
     divide,
 )
+from blog.domain.preconditions import ANY_VERSION, Precondition
 from blog.domain.revisions import Revision
 from blog.domain.slugs import Slug
 
@@ -34,8 +35,9 @@ def new_edition() -> str:
 class Publishing:
     """What an author does with an article.
 
-    `expected` are the editions (`ArticleView.edition`) that a change was made for; where the article has another by
-    now, that is `EditedMeanwhile`, and nothing was done. `note` says what a change is for.
+    `expected` says for which version a change is: `Precondition(editions=[view.edition])` for the one that was read.
+    Where the article has another by now, that is `EditedMeanwhile` or `VersionExcluded`, and nothing was done. `note`
+    says what a change is for.
     """
 
     transaction: TransactionFactory
@@ -74,7 +76,7 @@ class Publishing:
         *,
         actor: int,
         article: int,
-        expected: Collection[str] | None = None,
+        expected: Precondition = ANY_VERSION,
         note: Note | None = None,
         **changes: Unpack[Changes],
     ) -> ArticleView:
@@ -95,7 +97,7 @@ class Publishing:
         return ArticleView.of(after, viewer=actor, at=stamp.at)
 
     async def archive(
-        self, *, actor: int, article: int, expected: Collection[str] | None = None, note: Note | None = None
+        self, *, actor: int, article: int, expected: Precondition = ANY_VERSION, note: Note | None = None
     ) -> ArticleView:
         """Put the article away. Raises `ArticleNotFound`, `NotTheAuthor`, `EditedMeanwhile`."""
         async with self.transaction() as tx:
@@ -105,7 +107,7 @@ class Publishing:
             after = await saved(tx, before, before.archive(stamp, expected=expected), stamp, note)
         return ArticleView.of(after, viewer=actor, at=stamp.at)
 
-    async def delete(self, *, actor: int, article: int, expected: Collection[str] | None = None) -> None:
+    async def delete(self, *, actor: int, article: int, expected: Precondition = ANY_VERSION) -> None:
         """Delete the article. Raises `ArticleNotFound`, `NotTheAuthor`, `EditedMeanwhile`."""
         async with self.transaction() as tx:
             at = self.now()

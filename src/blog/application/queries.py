@@ -41,7 +41,10 @@ class ArticleView:
     created_at: datetime
     updated_at: datetime
     slug: str
-    summary: str
+    summary: str | None
+    """The author's own."""
+    excerpt: str
+    """The summary, or how the text begins where there is none."""
     tags: Sequence[str]
     status: Status
     published_at: datetime | None
@@ -56,16 +59,26 @@ class ArticleView:
     canonical_url: str | None
     featured: bool
     language: str | None
+    has_working_copy: bool | None
+    """For its author alone; None for everybody else."""
     author: AuthorView | None = None
     """Where it was asked for, as the next one."""
     content_html: str | None = None
     highlight: str | None = None
     """Where what was searched for stands in it, as HTML with `mark` around that. A search alone has it."""
 
+    @property
+    def date(self) -> datetime:
+        """By what lists are in order (`Article.date`): its author alone is shown what is scheduled."""
+        if self.published_at is None and self.status is Status.SCHEDULED:
+            return self.publish_at or self.created_at
+        return self.published_at or self.created_at
+
     @classmethod
     def of(cls, article: Article, *, viewer: int | None, at: datetime, **included: Any) -> Self:  # noqa: ANN401
         kept = columns(article)
-        return cls.seen([kept[name] for name in SEEN], viewer=viewer, at=at, **included)
+        copied = article.has_working_copy
+        return cls.seen([kept[name] for name in SEEN], viewer=viewer, at=at, has_working_copy=copied, **included)
 
     @classmethod
     def seen(
@@ -74,14 +87,15 @@ class ArticleView:
         *,
         viewer: int | None,
         at: datetime,
+        has_working_copy: bool | None = None,
         author: AuthorView | None = None,
         content_html: str | None = None,
         highlight: str | None = None,
     ) -> Self:
         """What somebody sees at some moment of an article of which `kept` are the parts that `SEEN` names.
 
-        Whether it is visible at all was decided before. When it will be hidden again is for its author alone. `slug`
-        is that under which it is out, if it is.
+        Whether it is visible at all was decided before. When it will be hidden again, and whether there is a working
+        copy, is for its author alone. `slug` is that under which it is out, if it is.
         """
         # By their places: a page has a hundred of them, and their names would take longer than everything else.
         # fmt: off
@@ -94,12 +108,12 @@ class ArticleView:
         own = viewer == author_id
         return cls(
             number, title, content, status is Status.PUBLISHED, author_id, created_at, updated_at, slug,
-            excerpt if summary is None else summary, tags, status,
+            summary, excerpt if summary is None else summary, tags, status,
             published_at if published_at is not None and published_at <= at else None,
             publish_at if own else None, unpublish_at if own else None,
             version, edition, reading_minutes(word_count), word_count,
             cover_image_url, cover_image_alt, canonical_url, featured, language,
-            author, content_html, highlight,
+            has_working_copy if own else None, author, content_html, highlight,
         )
         # fmt: on
 
@@ -150,6 +164,8 @@ class Include(StrEnum):
 class Sort(StrEnum):
     """What articles can be put in order by; within one microsecond, by `id`."""
 
+    DATE = "date"
+    """When an article was first published, or will be; else when it was created."""
     CREATED_AT = "created_at"
     PUBLISHED_AT = "published_at"
     UPDATED_AT = "updated_at"
@@ -166,7 +182,7 @@ were written last, stand first; then come as many more."""
 class Order:
     """The order of a list. By `published_at` it holds those articles alone that have been out."""
 
-    by: Sort = Sort.CREATED_AT
+    by: Sort = Sort.DATE
     ascending: bool = False
 
 
@@ -192,6 +208,8 @@ class ArticleFilter:
     published_before: datetime | None = None
     language: Language | None = None
     """A language range, which matches longer tags too: see `Language.matches`."""
+    has_working_copy: bool | None = None
+    """The viewer's own articles that have a working copy, or those that have none."""
     words: SearchWords | None = None
 
 
@@ -230,7 +248,9 @@ class WorkingCopyView:
     title: str
     content: str
     content_html: str
-    summary: str
+    summary: str | None
+    excerpt: str
+    """The summary, or how the text begins where there is none."""
     tags: Sequence[str]
     cover_image_url: str | None
     cover_image_alt: str | None
@@ -244,9 +264,9 @@ class WorkingCopyView:
     @classmethod
     def of(cls, copy: WorkingCopy) -> Self:
         text = plain(copy.manuscript)
-        text["summary"] = text["summary"] or copy.rendition.excerpt
         return cls(
             **text,
+            excerpt=copy.rendition.excerpt if text["summary"] is None else text["summary"],
             article_id=copy.article_id,
             based_on=copy.based_on,
             content_html=copy.rendition.html,
@@ -323,8 +343,9 @@ class ArticleQueries(Protocol):
     async def get(self, which: int | Slug, *, viewer: int | None, include: Collection[Include] = ()) -> ArticleView:
         """The article with this id, or with this slug.
 
-        Raises `ArticleMoved` where the slug was public and the article has another now, `ArticleNotFound` also where
-        it is hidden from the viewer.
+        Where nobody has the slug, or only an article that is hidden from the viewer, it is the viewer's own that is
+        to have it: of several, the one with the highest id. Raises `ArticleMoved` where the slug was public and the
+        article has another now, `ArticleNotFound` also where it is hidden from the viewer.
         """
 
     async def page(

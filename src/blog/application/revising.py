@@ -1,12 +1,13 @@
 """Looking back on what an article was, and going back to it."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from blog.application.ports import Clock, Comparer, Markdown, Transaction, TransactionFactory
 from blog.application.publishing import new_edition, saved
 from blog.application.queries import ArticleView
 from blog.domain.articles import Note, Stamp
+from blog.domain.preconditions import ANY_VERSION, Precondition
 from blog.domain.revisions import Change, Revision
 
 
@@ -45,7 +46,7 @@ class Revising:
         return await self.comparer.compare(before, after)
 
     async def restore(
-        self, *, actor: int, article: int, version: int, expected: Collection[str] | None = None
+        self, *, actor: int, article: int, version: int, expected: Precondition = ANY_VERSION
     ) -> ArticleView:
         """Make the text what it was, which is a new version. Raises `RevisionNotFound`, `EditedMeanwhile`."""
         revision = await self.read(actor=actor, article=article, version=version)

@@ -2,13 +2,14 @@
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Self, TypedDict, Unpack, cast
 
-from blog.domain.errors import BlogError, Forbidden, Invalid, NotFound, Stale
+from blog.domain.errors import Forbidden, Invalid, Moved, NotFound
+from blog.domain.preconditions import ANY_VERSION, Precondition
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
 from blog.domain.text import Line, check_not_blank, check_text
@@ -19,6 +20,7 @@ WORDS_A_MINUTE = 220
 
 
 EARLIER = "Must not be earlier than publish_at; null is never."
+OTHERWISE = "Must say what publish_at and unpublish_at say; leave it out, or leave them out."
 
 SOON = timedelta(seconds=2)
 """What comes out by itself within this time has taken its slug: in the same moment, others might be given it."""
@@ -101,26 +103,16 @@ class ArticleNotFound(NotFound):
     sentence = "Article not found"
 
 
-class ArticleMoved(BlogError):
-    """The article is at another address now, and will be found there."""
+class ArticleMoved(Moved):
+    """The article is published under another slug now: `slug`, which is also what `to` says."""
 
     def __init__(self, slug: Slug) -> None:
-        super().__init__(f"The article is now at {slug}.")
+        super().__init__(f"The article is now at {slug}.", to=slug)
         self.slug = slug
 
 
 class NotTheAuthor(Forbidden):
     sentence = "Not authorized"
-
-
-class EditedMeanwhile(Stale):
-    """Somebody changed what this change was made for."""
-
-    sentence = "This was changed since you read it; read it again and decide what to keep."
-
-    def __init__(self, *, version: int, changed_by: int, changed_at: datetime) -> None:
-        super().__init__()
-        self.version, self.changed_by, self.changed_at = version, changed_by, changed_at
 
 
 class TooHardToRender(Invalid):
@@ -211,8 +203,8 @@ PUBLICATION = tuple(Publication.__annotations__)
 
 def check_publication(**publication: Unpack[Publication]) -> None:
     """Refuse what contradicts itself or is out of the calendar, whatever is kept. Raises `Contradiction`."""
-    if "published" in publication and not publication.keys().isdisjoint({"publish_at", "unpublish_at"}):
-        raise Contradiction("published", "Must not be sent along with publish_at or unpublish_at.")
+    if publication.get("published") and publication.get("publish_at", ...) is None:
+        raise Contradiction("published", OTHERWISE)
     publish_at, unpublish_at = _utc(publication.get("publish_at"), publication.get("unpublish_at"))
     if publish_at and unpublish_at and unpublish_at < publish_at:
         raise Contradiction("unpublish_at", EARLIER)
@@ -300,6 +292,8 @@ class Article:
     created_at: datetime
     updated_at: datetime
     language: Language | None = None
+    has_working_copy: bool = False
+    """Whether there is a working copy of it. That is kept with the copy: to save the article does not change it."""
 
     @classmethod
     def write(
@@ -332,6 +326,11 @@ class Article:
         )
         return draft._set(stamp.at, publication)
 
+    @property
+    def date(self) -> datetime:
+        """By what lists are in order: when it was first there for everybody, or will be; else when it was written."""
+        return self.published_at or self.created_at
+
     def status(self, at: datetime) -> Status:
         """Where the article stands at that moment."""
         return Status.at(at, publish_at=self.publish_at, unpublish_at=self.unpublish_at)
@@ -340,24 +339,34 @@ class Article:
         """Whether this user, or nobody in particular, may read the article at that moment."""
         return self.author_id == viewer or self.status(at) is Status.PUBLISHED
 
-    def check_changeable_by(self, actor: int, *, at: datetime, expected: Collection[str] | None = None) -> None:
-        """Refuse everybody but the author, and the author who goes by another version.
+    def changed_at(self, at: datetime) -> datetime:
+        """When the article became what it is at that moment: by a change, or because it came out."""
+        if self.published_at is None or self.published_at > at:
+            return self.updated_at
+        return max(self.updated_at, self.published_at)
 
-        `expected` are the editions that the change was made for; without them, any. Raises `ArticleNotFound` to
-        somebody who may not even read it, `NotTheAuthor` to the others, `EditedMeanwhile` to the author.
+    def check_changeable_by(self, actor: int, *, at: datetime, expected: Precondition = ANY_VERSION) -> None:
+        """Refuse everybody but the author, and a change by the author that was made for another version.
+
+        Raises `ArticleNotFound` to somebody who may not even read it, `NotTheAuthor` to the others, `EditedMeanwhile`
+        and `VersionExcluded` to the author.
         """
         if not self.visible_to(actor, at=at):
             raise ArticleNotFound
         if self.author_id != actor:
             raise NotTheAuthor
-        if expected is not None and self.edition not in expected:
-            raise EditedMeanwhile(version=self.version, changed_by=self.author_id, changed_at=self.updated_at)
+        expected.check(
+            version=self.version,
+            edition=self.edition,
+            changed_by=self.author_id,
+            changed_at=self.changed_at(at),
+        )
 
     def edit(
         self,
         stamp: Stamp,
         *,
-        expected: Collection[str] | None = None,
+        expected: Precondition = ANY_VERSION,
         rendition: Rendition | None = None,
         **changes: Unpack[Changes],
     ) -> Self:
@@ -375,7 +384,7 @@ class Article:
         self.check_changeable_by(stamp.by, at=stamp.at)
         return self._become(stamp, manuscript, rendition, {})
 
-    def archive(self, stamp: Stamp, *, expected: Collection[str] | None = None) -> Self:
+    def archive(self, stamp: Stamp, *, expected: Precondition = ANY_VERSION) -> Self:
         """The article put away: nobody but its author reads it from now on. Raises as `edit` does."""
         self.check_changeable_by(stamp.by, at=stamp.at, expected=expected)
         status = self.status(stamp.at)
@@ -415,18 +424,25 @@ class Article:
         check_publication(**publication)
         publish_at = publication.get("publish_at", self.publish_at)
         unpublish_at = publication.get("unpublish_at", self.unpublish_at)
-        status = self.status(at)
-        if publication.get("published") is True and status is not Status.PUBLISHED:
+        published, status = publication.get("published"), self.status(at)
+        if not publication.keys().isdisjoint({"publish_at", "unpublish_at"}):
+            out = Status.at(at, publish_at=publish_at, unpublish_at=unpublish_at) is Status.PUBLISHED
+            if published not in (None, out):
+                raise Contradiction("published", OTHERWISE)
+        elif published is True and status is not Status.PUBLISHED:
             publish_at = at
             unpublish_at = None if status is Status.ARCHIVED else unpublish_at
-        elif publication.get("published") is False and status in (Status.PUBLISHED, Status.SCHEDULED):
+        elif published is False and status is Status.PUBLISHED:
             publish_at = unpublish_at = None
         publish_at, unpublish_at = _utc(publish_at, unpublish_at)
         if publish_at and unpublish_at and unpublish_at < publish_at:
             raise Contradiction("unpublish_at", EARLIER)
         was_out = self.published_at is not None and self.published_at <= at
         published_at = self.published_at
-        if not was_out or (publication.get("publish_at") is not None and publish_at is not None and publish_at <= at):
+        given = publication.get("publish_at")
+        # Another moment that is past: the article was there earlier, or elsewhere.
+        redated = given is not None and given != self.publish_at and given <= at
+        if not was_out or redated:
             published_at = publish_at
         return replace(
             self,

@@ -32,6 +32,14 @@ class NotFound(BlogError):
     """There is no such thing, as far as whoever asks may know."""
 
 
+class Moved(BlogError):
+    """The thing has another name now. `to` is that name; ask again with it."""
+
+    def __init__(self, sentence: str, *, to: str) -> None:
+        super().__init__(sentence)
+        self.to = to
+
+
 class Conflict(BlogError):
     """What is stored already stands in the way."""
 

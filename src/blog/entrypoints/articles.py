@@ -25,10 +25,19 @@ WIDTHS = (8, 10, 9, 20)
 
 
 def list_articles(
-    *, author: Username | None, tag: list[Tag], limit: int, skip: int, reader: Username | None, json: bool
+    *,
+    author: Username | None,
+    tag: list[Tag],
+    working_copy: bool | None,
+    limit: int,
+    skip: int,
+    reader: Username | None,
+    json: bool,
 ) -> None:
-    """List articles, the newest first."""
-    wanted = ArticleFilter(author=author, tags=Tags(tag))
+    """List articles, those published last first."""
+    if working_copy and reader is None:
+        raise Invalid("--working-copy lists articles of a user: name the user with --as.")
+    wanted = ArticleFilter(author=author, tags=Tags(tag), has_working_copy=working_copy)
     _print_page(_read(reader, lambda c, viewer: _page(c, viewer, wanted, Order(), limit, skip)), json=json)
 
 
@@ -60,7 +69,7 @@ def show_article(*, article: int | Slug, reader: Username | None, json: bool) ->
     head = {
         "id": str(found.id),
         "author": found.author.username if found.author else "",
-        "status": found.status.value,
+        "status": found.status.value + (", with a working copy" if found.has_working_copy else ""),
         "published": f"{found.published_at:%Y-%m-%d %H:%M} UTC" if found.published_at else "",
         "slug": found.slug,
         "tags": ", ".join(found.tags),
@@ -107,9 +116,8 @@ def _print_page(page: ArticlePage, *, json: bool) -> None:
         return
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for article in page.articles:
-        moment = article.published_at or article.created_at
         author = article.author.username if article.author else ""
-        parts = (str(article.id), f"{moment:%Y-%m-%d}", article.status.value, author)
+        parts = (str(article.id), f"{article.date:%Y-%m-%d}", article.status.value, author)
         line = "  ".join(part.ljust(width) for part, width in zip(parts, WIDTHS, strict=True))
         print(f"{line}  {article.title}"[:columns])
     if page.more:

@@ -149,10 +149,18 @@ def _parser() -> argparse.ArgumentParser:
 
     article = commands.add_parser("article", help="read articles", description="Read articles.")
     actions = article.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    listing = actions.add_parser("list", help="list articles", description="List articles, the newest first.")
+    listing = actions.add_parser(
+        "list", help="list articles", description="List articles, those published last first."
+    )
     listing.add_argument("--author", metavar="USERNAME", type=_word(Username), help="those of this author")
     listing.add_argument(
         "--tag", action="append", type=_word(Tag), default=[], help="those with this tag; with all, where repeated"
+    )
+    listing.add_argument(
+        "--working-copy",
+        action="store_const",
+        const=True,
+        help="those that have a working copy, for their author: needs --as",
     )
     search = actions.add_parser(
         "search",

@@ -136,9 +136,9 @@ class StoredArticles:
     async def test_pages_have_the_newest_first_and_know_whether_there_is_more(self, storage: Storage) -> None:
         user = await keep_user(storage)
         # Two within one microsecond, and one that was handed its id early.
-        moments = [NOON, NOON + timedelta(seconds=9), NOON + timedelta(seconds=9), NOON + timedelta(seconds=3)]
-        kept = [await keep_article(storage, user, created_at=moment) for moment in moments]
-        by_age = sorted(kept, key=lambda article: (article.created_at, article.id))
+        moments = [NOON - timedelta(seconds=seconds) for seconds in (9, 0, 0, 6)]
+        kept = [await keep_article(storage, user, published_at=moment) for moment in moments]
+        by_age = sorted(kept, key=lambda article: (article.date, article.id))
         newest_first = [article.id for article in reversed(by_age)]
         for viewer in (None, user.id):
             for skip, limit in ((0, 4), (0, 3), (1, 2), (2, 100), (4, 1), (9, 9)):

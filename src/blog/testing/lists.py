@@ -127,13 +127,64 @@ class StoredLists:
 
     async def test_a_place_outlives_the_article_that_was_there(self, storage: Storage) -> None:
         kept = await keep_article(storage, await keep_user(storage))
-        around = Place(moment=kept.created_at, id=kept.id + 1), Place(moment=kept.created_at, id=kept.id - 1)
+        around = Place(moment=kept.date, id=kept.id + 1), Place(moment=kept.date, id=kept.id - 1)
         for order in (Order(), Order(ascending=True)):
             first, last = around if not order.ascending else around[::-1]
             assert await listed(storage, order=order, after=first) == [kept.id]
             assert await listed(storage, order=order, before=first) == []
             assert await listed(storage, order=order, before=last) == [kept.id]
             assert await listed(storage, order=order, after=last) == []
+
+    async def test_by_default_what_was_published_last_comes_first(self, storage: Storage) -> None:
+        """A draft stands where it was created, and what is scheduled where it will be published."""
+        user = await keep_user(storage)
+        out: dict[str, Any] = {"publish_at": NOON - DAY, "unpublish_at": None}
+        imported = await keep_article(storage, user, created_at=NOON, published_at=NOON - 90 * DAY, **out)
+        fresh = await keep_article(storage, user, created_at=NOON - 9 * DAY, published_at=NOON - DAY, **out)
+        draft = await keep_draft(storage, user, created_at=NOON - 2 * DAY)
+        again = await keep_draft(storage, user, created_at=NOON, published_at=NOON - 5 * DAY)
+        to_come = await keep_article(
+            storage,
+            user,
+            created_at=NOON - 7 * DAY,
+            publish_at=NOON + DAY,
+            published_at=NOON + DAY,
+            unpublish_at=None,
+        )
+        for viewer, order in (
+            (None, [fresh, imported]),
+            (SOMEBODY_ELSE, [fresh, imported]),
+            (user.id, [to_come, fresh, draft, again, imported]),
+        ):
+            page = await storage.articles.page(viewer=viewer, limit=9)
+            assert [view.id for view in page.articles] == [article.id for article in order]
+            # A view tells where it stands, for the next page to go on from.
+            assert [view.date for view in page.articles] == [article.date for article in order]
+            ids = [article.id for article in order]
+            for at, view in enumerate(page.articles):
+                place = Place(moment=view.date, id=view.id)
+                assert await listed(storage, viewer, after=place) == ids[at + 1 :]
+                assert await listed(storage, viewer, before=place) == ids[:at]
+            for wanted in (
+                {"author": user.username},
+                {"tags": a_draft().manuscript.tags},
+                {"featured": True},
+                {"language": a_draft().language},
+                {"words": SearchWords("engine")},
+            ):
+                assert await listed(storage, viewer, filter=ArticleFilter(**wanted), order=Order()) == ids
+            assert await listed(storage, viewer, order=Order(ascending=True)) == ids[::-1]
+            by_creation = sorted(order, key=lambda article: (article.created_at, article.id), reverse=True)
+            order_of_before = Order(by=Sort.CREATED_AT)
+            assert await listed(storage, viewer, order=order_of_before) == [article.id for article in by_creation]
+
+    async def test_a_place_stays_when_what_is_scheduled_comes_out(self, storage: Storage) -> None:
+        user = await keep_user(storage)
+        soon = NOON + timedelta(minutes=30)
+        scheduled = await keep_article(storage, user, publish_at=soon, published_at=soon)
+        before = (await storage.articles.get(scheduled.id, viewer=user.id)).date
+        storage.clock.strike(NOON + DAY)
+        assert (await storage.articles.get(scheduled.id, viewer=user.id)).date == before == soon
 
     async def test_what_never_was_out_is_in_no_order_of_publication(self, storage: Storage) -> None:
         user = await keep_user(storage)

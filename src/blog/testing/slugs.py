@@ -1,12 +1,14 @@
 """What a store promises of slugs: which address is whose, and since when."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from blog.domain.articles import ArticleMoved, ArticleNotFound
+from blog.application.queries import AuthorView, Include
+from blog.domain.articles import Article, ArticleMoved, ArticleNotFound, Status
 from blog.domain.slugs import Slug
 from blog.domain.users import User
 from blog.testing.builders import NOON
@@ -15,6 +17,8 @@ from blog.testing.keeping import (
     Storage,
     get_article,
     keep_article,
+    keep_bob,
+    keep_draft,
     keep_user,
     page_of,
     remove_article,
@@ -136,10 +140,67 @@ class StoredSlugs:
         user = await keep_user(storage)
         scheduled = await keep_article(storage, user, publish_at=TOMORROW)
         assert await get_article(storage, scheduled) == scheduled
-        for viewer in (None, user.id):
+        for viewer in (None, SOMEBODY_ELSE):
             with pytest.raises(ArticleNotFound):
                 await storage.articles.get(scheduled.slug, viewer=viewer)
         assert (await keep_article(storage, user)).address == "on-engines"
+
+    async def test_an_author_finds_what_is_to_have_a_slug(self, storage: Storage) -> None:
+        ada, bob = await keep_user(storage), await keep_bob(storage)
+        slug, past = Slug("on-looms"), NOON - timedelta(days=1)
+        published = await keep_article(storage, ada)
+        newest: dict[int, int] = {}
+        # Of several, the one that was written last; also what never was out, and what was out elsewhere.
+        ways: list[Callable[[], Awaitable[Article]]] = [
+            lambda: keep_draft(storage, ada, slug=slug),
+            lambda: keep_draft(storage, bob, slug=slug),
+            lambda: save_article(storage, replace(published, slug=slug, unpublish_at=past)),
+            lambda: keep_article(storage, ada, slug=slug, publish_at=TOMORROW, published_at=TOMORROW),
+            lambda: keep_draft(storage, ada, slug=slug, unpublish_at=past),
+            lambda: keep_draft(storage, ada, slug=slug),
+        ]
+        for keep in ways:
+            article = await keep()
+            newest[article.author_id] = max(article.id, newest.get(article.author_id, 0))
+            for author, number in newest.items():
+                assert await at(storage, slug, viewer=author) == number
+            for viewer in (None, SOMEBODY_ELSE):
+                with pytest.raises(ArticleNotFound):
+                    await storage.articles.get(slug, viewer=viewer)
+        include = list(Include)
+        view = await storage.articles.get(slug, viewer=bob.id, include=include)
+        assert (view.status, view.author, view.content_html is not None) == (
+            Status.DRAFT,
+            AuthorView(id=bob.id, username="bob"),
+            True,
+        )
+
+    async def test_what_everybody_finds_comes_before_what_is_ones_own(self, storage: Storage) -> None:
+        ada, bob = await keep_user(storage), await keep_bob(storage)
+        out = await keep_article(storage, bob)
+        moved_on = await save_article(
+            storage, replace(await keep_article(storage, bob, slug=Slug("first")), slug=Slug("second"))
+        )
+        for slug in ("on-engines", "first", "second"):
+            await keep_draft(storage, ada, slug=Slug(slug))
+        assert await at(storage, Slug("on-engines"), viewer=ada.id) == out.id
+        assert await at(storage, Slug("second"), viewer=ada.id) == moved_on.id
+        assert await moved(storage, "first", viewer=ada.id) == "second"
+
+    async def test_what_is_hidden_does_not_stand_before_what_is_ones_own(self, storage: Storage) -> None:
+        ada, bob = await keep_user(storage), await keep_bob(storage)
+        hidden = await keep_article(storage, bob, unpublish_at=TOMORROW)
+        draft = await keep_draft(storage, ada)
+        gone = await keep_article(storage, bob, slug=Slug("gone"))
+        await remove_article(storage, gone)
+        after_it = await keep_draft(storage, ada, slug=Slug("gone"))
+        storage.clock.moment = TOMORROW
+        assert hidden.address == draft.slug
+        assert await at(storage, draft.slug, viewer=ada.id) == draft.id
+        assert await at(storage, draft.slug, viewer=bob.id) == hidden.id
+        assert await at(storage, after_it.slug, viewer=ada.id) == after_it.id
+        with pytest.raises(ArticleNotFound):
+            await storage.articles.get(draft.slug, viewer=None)
 
     async def test_what_comes_out_by_itself_is_at_its_slug(self, storage: Storage) -> None:
         user = await keep_user(storage)

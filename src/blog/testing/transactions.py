@@ -84,7 +84,7 @@ class StoredTransactions:
                     else:
                         await tx.users.remove(user.id, at=NOON)
                     raise Interrupted
-            assert await get_article(storage, article) == article
+            assert await get_article(storage, article) == replace(article, has_working_copy=True)
             assert article.address
             assert await storage.articles.get(article.address, viewer=None) == view_of(storage, article)
             async with storage.transaction() as tx:

@@ -27,7 +27,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.sql.dml import ReturningInsert
 
 from blog.adapters.database.engine import Row, first
-from blog.adapters.database.tables import SLUG, VISIBLE, articles, came_out, revisions, slugs
+from blog.adapters.database.tables import HAS_WORKING_COPY, SLUG, VISIBLE, articles, came_out, revisions, slugs
 from blog.adapters.database.unchecked import unchecked, unchecked_or_none, unchecked_tags
 from blog.application.queries import columns
 from blog.domain.articles import (
@@ -55,7 +55,7 @@ TRIES = 10
 
 NEXT_ID = select(DatabaseSequence("articles_id_seq").next_value())
 KEPT = [column for column in articles.c if column is not articles.c.search]
-BY_ID = select(*KEPT).where(articles.c.id == bindparam("id"), VISIBLE)
+BY_ID = select(*KEPT, HAS_WORKING_COPY.label("has_working_copy")).where(articles.c.id == bindparam("id"), VISIBLE)
 BY_ID_LOCKED = BY_ID.with_for_update()
 _CHANGED: dict[Any, Any] = {column: bindparam(column.name) for column in KEPT if column is not articles.c.id}
 
@@ -213,6 +213,7 @@ def article_of(row: Row | None) -> Article:
         created_at=row.created_at,
         updated_at=row.updated_at,
         language=unchecked_or_none(Language, row.language),
+        has_working_copy=row.has_working_copy,
     )
 
 

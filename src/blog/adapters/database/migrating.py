@@ -40,7 +40,7 @@ def build_index(name: str, table: str, columns: Sequence[str | TextClause], **op
 
 
 def drop_index(name: str, table: str) -> None:
-    """Drop an index, if it is there, while its table is read and written."""
+    """Drop an index while its table is read and written; nothing where it is gone already."""
     with without_stopping_anyone():
         op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     and_,
+    any_,
     bindparam,
     case,
     collate,
@@ -23,12 +24,14 @@ from sqlalchemy import (
     true,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import aggregate_order_by, array
 
 from blog.adapters.database.engine import Database, Row
 from blog.adapters.database.searching import NEARNESS, SIMILAR, SPARSE, by_date, by_relevance, with_highlights
 from blog.adapters.database.shares import shares_of
 from blog.adapters.database.tables import (
+    DATE,
+    HAS_WORKING_COPY,
     PUBLIC,
     SLUG,
     VISIBLE,
@@ -72,6 +75,8 @@ INCLUDED = {
     Include.AUTHOR: users.c.username.label("author_name"),
     Include.CONTENT_HTML: articles.c.content_html,
 }
+# Nobody else is told, so that for nobody else it is looked up. It comes right behind the columns of the article.
+OWN_COPY = case((articles.c.author_id == bindparam("viewer"), HAS_WORKING_COPY)).label("has_working_copy")
 ACCOUNT = [users.c[name] for name in AccountView.__slots__]
 PROFILE = [users.c[name] for name in ProfileView.__slots__]
 
@@ -83,15 +88,33 @@ STATUS = {
     Status.DRAFT: and_(_OWN, articles.c.publish_at.is_(None), not_(_ARCHIVED)),
     Status.SCHEDULED: and_(_OWN, articles.c.publish_at > bindparam("at"), not_(_ARCHIVED)),
 }
+_COPIED = exists().where(working_copies.c.article_id == articles.c.id)
 _BEEN_OUT = articles.c.published_at <= bindparam("at")
 FILTERS = {
     "author": articles.c.author_id
     == select(users.c.id).where(users.c.username_key == bindparam("author")).scalar_subquery(),
-    "featured": articles.c.featured == bindparam("featured"),
+    "featured": articles.c.featured,
+    "not featured": not_(articles.c.featured),
+    "has_working_copy": and_(_OWN, _COPIED),
+    "not has_working_copy": and_(_OWN, not_(_COPIED)),
     "published_after": and_(_BEEN_OUT, articles.c.published_at > bindparam("published_after")),
     "published_before": and_(_BEEN_OUT, articles.c.published_at < bindparam("published_before")),
 }
-"""By the names of the fields of `ArticleFilter`, beside those that are `SPARSE`."""
+"""By the names of the fields of `ArticleFilter`, beside those that are `SPARSE`.
+
+What is true or false is in the statement: as a parameter, the one plan for both would use no index of what is true.
+"""
+
+
+KEYS: dict[Sort, ColumnElement[Any]] = {
+    Sort.DATE: DATE,
+    Sort.CREATED_AT: articles.c.created_at,
+    Sort.PUBLISHED_AT: articles.c.published_at,
+    Sort.UPDATED_AT: articles.c.updated_at,
+    # Where no word is found.
+    Sort.RELEVANCE: NEARNESS,
+}
+"""By what articles are in each order."""
 
 
 # Whose a slug is or was; or who came out with it, by itself, with its id for a number or without.
@@ -105,18 +128,31 @@ CAME_OUT = (
 )
 _BY_ID = articles.c.id == bindparam("id")
 _OWNED = exists().where(_ITS, slugs.c.article_id == articles.c.id).label("owned")
-_BY_SLUG = articles.c.id == func.coalesce(
+_CLAIMED = func.coalesce(
     select(slugs.c.article_id).where(_ITS).scalar_subquery(),
     CAME_OUT.scalar_subquery(),
     bindparam("number", type_=BigInteger),
 )
+# Beside it, an article of the viewer's own that is to have this slug: of several, the one that was written last.
+_UNCLAIMED = articles.alias("unclaimed")
+OWN = (
+    select(_UNCLAIMED.c.id)
+    .where(_UNCLAIMED.c.author_id == bindparam("viewer"), _UNCLAIMED.c.slug == bindparam("slug"))
+    .where(_UNCLAIMED.c.address.is_distinct_from(_UNCLAIMED.c.slug))
+    .order_by(_UNCLAIMED.c.id.desc())
+    .limit(literal_column("1"))
+)
+_BY_SLUG = articles.c.id == _CLAIMED
+_BY_SLUG_OR_OWN = articles.c.id == any_(array([_CLAIMED, OWN.scalar_subquery()]))
 
 
 @lru_cache(256)
 def one(*, by_slug: bool, known: bool, include: frozenset[Include]) -> Select[Any]:
-    """The statement that reads one article."""
-    statement = _columns(include).where(VISIBLE if known else PUBLIC)
-    return statement.add_columns(_OWNED).where(_BY_SLUG) if by_slug else statement.where(_BY_ID)
+    """The statement that reads one article; by a slug, of two that may be meant."""
+    statement = _columns(include, known=known).where(VISIBLE if known else PUBLIC)
+    if not by_slug:
+        return statement.where(_BY_ID)
+    return statement.add_columns(_OWNED).where(_BY_SLUG_OR_OWN if known else _BY_SLUG)
 
 
 @lru_cache(1024)
@@ -167,13 +203,13 @@ def several(
         hidden = select(func.count()).select_from(articles)
         hidden = hidden.where(_OWN, not_(PUBLIC), *conditions, *rare.values(), *been_out)
         counting = select(counting.scalar_subquery() + hidden.scalar_subquery())
-    statement, readable = _columns(include), VISIBLE if known else PUBLIC
+    statement, readable = _columns(include, known=known), VISIBLE if known else PUBLIC
     if order.by is Sort.RELEVANCE and not similar:
         del rare["words"]
         found = by_relevance(readable, *conditions, *rare.values(), rounds=rounds, limit=limit, skips=skips)
         page = statement.join(found, found.c.id == articles.c.id)
         return page.order_by(found.c.round, found.c.relevance.desc(), articles.c.id.desc()), counting
-    by: ColumnElement[Any] = NEARNESS if order.by is Sort.RELEVANCE else articles.c[order.by.value]
+    by: ColumnElement[Any] = KEYS[order.by]
     if similar and order.by is not Sort.RELEVANCE:
         # Titles that are near in spelling are few, which PostgreSQL does not know: without this it may go through all
         # articles in this order until it has found some.
@@ -193,8 +229,9 @@ def several(
     return page.offset(bindparam("skip")) if skips else page, counting
 
 
-def _columns(include: frozenset[Include]) -> Select[Any]:
-    statement = select(*ARTICLE, *(INCLUDED[part] for part in sorted(include)))
+def _columns(include: frozenset[Include], *, known: bool) -> Select[Any]:
+    own = [OWN_COPY] if known else []
+    statement = select(*ARTICLE, *own, *(INCLUDED[part] for part in sorted(include)))
     return statement.join(users, users.c.id == articles.c.author_id) if Include.AUTHOR in include else statement
 
 
@@ -274,11 +311,13 @@ class DatabaseArticleQueries:
         at, by_slug = self._now(), isinstance(which, Slug)
         statement = one(by_slug=by_slug, known=viewer is not None, include=frozenset(include))
         given = {"slug": which, "number": which.mark or 0} if isinstance(which, Slug) else {"id": which}
-        for row in await self._look_up(statement, {"viewer": viewer, "at": at, **given}):
-            view = view_of(row, viewer, at, include)
+        rows = await self._look_up(statement, {"viewer": viewer, "at": at, **given})
+        found = [(by_slug and row.owned, view_of(row, viewer, at, include)) for row in rows]
+        # What everybody finds there comes first, and then what is one's own.
+        for owned, view in sorted(found, key=lambda each: (each[0], each[1].published, each[1].id), reverse=True):
             if not by_slug or view.slug == which:
                 return view
-            if row.owned:
+            if owned:
                 if view.published:
                     raise ArticleMoved(unchecked(Slug, view.slug))
                 return view
@@ -299,7 +338,8 @@ class DatabaseArticleQueries:
         highlights: bool = True,
     ) -> ArticlePage:
         at, place = self._now(), after or before
-        wanted = {name: value for name in (*FILTERS, *SPARSE) if (value := getattr(filter, name)) not in (None, ())}
+        fields = ((name, getattr(filter, name)) for name in ArticleFilter.__slots__ if name != "status")
+        wanted = {name: value for name, value in fields if value not in (None, ())}
         given: dict[str, Any] = {"viewer": viewer, "at": at, "language": None, **wanted}
         if filter.author:
             given["author"] = filter.author.key
@@ -321,7 +361,7 @@ class DatabaseArticleQueries:
             for similar in (False, True):
                 statement, counting = several(
                     known=viewer is not None,
-                    filters=frozenset(wanted),
+                    filters=frozenset(f"not {name}" if value is False else name for name, value in wanted.items()),
                     status=filter.status,
                     order=order,
                     include=frozenset(include),
@@ -373,13 +413,14 @@ class DatabaseArticleQueries:
 def view_of(row: Row, viewer: int | None, at: datetime, included: Collection[str] = ()) -> ArticleView:
     """A row as somebody sees it, with what was included."""
     kept = row[: len(SEEN)]
+    copied = None if viewer is None else row[len(SEEN)]
     if not included:
-        return ArticleView.seen(kept, viewer=viewer, at=at)
+        return ArticleView.seen(kept, viewer=viewer, at=at, has_working_copy=copied)
     parts: dict[str, Any] = {
         name: AuthorView(id=row["author_id"], username=row["author_name"]) if name == Include.AUTHOR else row[name]
         for name in included
     }
-    return ArticleView.seen(kept, viewer=viewer, at=at, **parts)
+    return ArticleView.seen(kept, viewer=viewer, at=at, has_working_copy=copied, **parts)
 
 
 class DatabaseUserQueries:

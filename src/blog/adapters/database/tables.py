@@ -23,10 +23,13 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    false,
     func,
     literal_column,
     or_,
+    select,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
@@ -93,6 +96,9 @@ def versioned() -> list[Column[Any]]:
     ]
 
 
+DATE_KEY = "COALESCE(published_at, created_at)"
+"""By what lists are in order (`Article.date`), in an index."""
+
 articles = Table(
     "articles",
     metadata,
@@ -114,6 +120,8 @@ articles = Table(
     # What searching reads: the migration that made it says of what.
     Column("search", TSVECTOR, Computed("blog_vector(language, title, summary, tags, content)", persisted=True)),
     # Lists in each order: of a signed-in reader, and of anybody; by what is featured, author, language and tags.
+    Index("ix_articles_date_id", text(DATE_KEY), "id"),
+    Index("ix_articles_out_date_id", text(DATE_KEY), "id", postgresql_where=text("publish_at IS NOT NULL")),
     Index(None, "created_at", "id"),
     Index(None, "updated_at", "id"),
     # Counting reads this one alone.
@@ -126,9 +134,9 @@ articles = Table(
     ),
     Index("ix_articles_out_updated_at_id", "updated_at", "id", postgresql_where=text("publish_at IS NOT NULL")),
     Index("ix_articles_out_published_at_id", "published_at", "id", postgresql_where=text("published_at IS NOT NULL")),
-    Index("ix_articles_featured_created_at_id", "created_at", "id", postgresql_where=text("featured")),
+    Index("ix_articles_featured_date_id", text(DATE_KEY), "id", postgresql_where=text("featured")),
     Index("ix_articles_language", text('lower(language COLLATE "C")')),
-    Index(None, "author_id", "created_at", "id"),
+    Index("ix_articles_author_id_date_id", "author_id", text(DATE_KEY), "id"),
     Index("ix_articles_tag_keys", "tag_keys", postgresql_using="gin"),
     # Those that are to come out, or came out, by themselves.
     Index(
@@ -137,6 +145,14 @@ articles = Table(
         "publish_at",
         "id",
         postgresql_where=text("publish_at > updated_at AND address IS DISTINCT FROM slug"),
+    ),
+    # Those that have a slug in view and have not taken it.
+    Index(
+        "ix_articles_unclaimed_author_id_slug_id",
+        "author_id",
+        "slug",
+        "id",
+        postgresql_where=text("address IS DISTINCT FROM slug"),
     ),
     # With the section that an article stands in, so that those that were written last can be searched first.
     Index("ix_articles_search", "search", text("(ARRAY[id >> 13])"), postgresql_using="gin"),
@@ -224,6 +240,9 @@ login_pairs = Table(
     Index(None, "signed_in_at"),
 )
 
+# By what lists are in order, as the indexes have it.
+DATE = func.coalesce(articles.c.published_at, articles.c.created_at)
+
 # What anybody may read at a moment, and what a known reader may. Apart, so that each has its index.
 PUBLIC = and_(
     articles.c.publish_at.is_not(None),
@@ -255,3 +274,8 @@ SLUG = case(
     ),
     else_=articles.c.slug,
 ).label("slug")
+
+# Looked up for each article by itself: in the form of EXISTS, PostgreSQL may read all working copies to begin with.
+HAS_WORKING_COPY = func.coalesce(
+    select(true()).where(working_copies.c.article_id == articles.c.id).scalar_subquery(), false()
+)

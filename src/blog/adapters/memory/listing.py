@@ -55,7 +55,8 @@ def page_of(
     found = {
         place(moment, article.id): article
         for article in visible
-        if fits(article, users[article.author_id], filter, at) and (moment := moment_of(article, order.by, at))
+        if fits(article, users[article.author_id], filter, viewer=viewer, at=at)
+        and (moment := moment_of(article, order.by, at))
     }
     if filter.words and order.by is Sort.RELEVANCE:
         latest = sorted(found.values(), key=lambda article: -article.id)
@@ -80,8 +81,8 @@ def page_of(
     )
 
 
-def fits(article: Article, author: User, wanted: ArticleFilter, at: datetime) -> bool:
-    """Whether all holds for the article that is wanted."""
+def fits(article: Article, author: User, wanted: ArticleFilter, *, viewer: int | None, at: datetime) -> bool:
+    """Whether all holds for the article that the viewer wants."""
     out = article.published_at if article.published_at and article.published_at <= at else None
     return all(
         (
@@ -92,6 +93,8 @@ def fits(article: Article, author: User, wanted: ArticleFilter, at: datetime) ->
             wanted.published_after is None or (out is not None and out > wanted.published_after),
             wanted.published_before is None or (out is not None and out < wanted.published_before),
             wanted.language is None or (article.language is not None and wanted.language.matches(article.language)),
+            wanted.has_working_copy is None
+            or (article.author_id, article.has_working_copy) == (viewer, wanted.has_working_copy),
             wanted.words is None or any(holds(alternative, article) for alternative in wanted.words.alternatives),
         )
     )
@@ -167,4 +170,6 @@ def moment_of(article: Article, sort: Sort, at: datetime) -> datetime | None:
     """What the article is put in order by; None where it has not been out."""
     if sort is Sort.PUBLISHED_AT:
         return article.published_at if article.published_at and article.published_at <= at else None
-    return article.created_at if sort is Sort.CREATED_AT else article.updated_at
+    moments = {Sort.DATE: article.date, Sort.CREATED_AT: article.created_at, Sort.UPDATED_AT: article.updated_at}
+    # Relevance has an order of its own.
+    return moments.get(sort, article.date)

@@ -35,28 +35,41 @@ class MemoryArticleQueries:
         self._store, self._now = store, now
 
     async def get(self, which: int | Slug, *, viewer: int | None, include: Collection[Include] = ()) -> ArticleView:
-        at = self._now()
-        article = self._found(which, at)
-        if article is None or not article.visible_to(viewer, at=at):
-            raise ArticleNotFound
-        article = self._store.tables.settled(article, at)
-        if isinstance(which, Slug) and article.slug != which:
-            if self._store.tables.slugs.get(which) != article.id:
-                raise ArticleNotFound
-            if article.status(at) is Status.PUBLISHED:
-                raise ArticleMoved(article.slug)
-        return view_of(article, self._store.tables.users, viewer, at, include)
+        at, tables = self._now(), self._store.tables
+        visible = [article for article in self._found(which, viewer, at) if article.visible_to(viewer, at=at)]
+        found = [
+            (isinstance(which, int) or tables.slugs.get(which) == article.id, tables.settled(article, at))
+            for article in visible
+        ]
+        # What everybody finds there comes first, and then what is one's own.
+        found.sort(key=lambda each: (each[0], each[1].status(at) is Status.PUBLISHED, each[1].id), reverse=True)
+        for owned, article in found:
+            if isinstance(which, Slug) and article.slug != which:
+                if not owned:
+                    continue
+                if article.status(at) is Status.PUBLISHED:
+                    raise ArticleMoved(article.slug)
+            return view_of(article, tables.users, viewer, at, include)
+        raise ArticleNotFound
 
-    def _found(self, which: int | Slug, at: datetime) -> Article | None:
-        """The article that has or had this slug, or that came out with it, by itself or with its number."""
+    def _found(self, which: int | Slug, viewer: int | None, at: datetime) -> list[Article]:
+        """The article that has or had this slug, or that came out with it, by itself or with its number.
+
+        And the viewer's own that is to have it.
+        """
         tables = self._store.tables
         if not isinstance(which, Slug):
-            return tables.articles.get(which)
-        if owned := tables.articles.get(tables.slugs.get(which, 0)):
-            return owned
-        if came_out := tables.came_out(which, at):
-            return came_out[0]
-        return tables.articles.get(which.mark or 0)
+            numbers = [which]
+        else:
+            owner, came_out = tables.slugs.get(which, 0), tables.came_out(which, at)
+            claimed = owner if owner in tables.articles else came_out[0].id if came_out else which.mark or 0
+            own = [
+                article.id
+                for article in tables.articles.values()
+                if (article.author_id, article.slug) == (viewer, which) and article.address != which
+            ]
+            numbers = sorted({claimed, max(own, default=claimed)})
+        return [tables.articles[number] for number in numbers if number in tables.articles]
 
     async def page(
         self,

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -36,6 +36,10 @@ class Tables:
     working_copies: dict[int, WorkingCopy] = field(default_factory=dict)
     previews: dict[int, Preview] = field(default_factory=dict)
     replies: dict[tuple[int, str, str], Kept] = field(default_factory=dict)
+
+    def put(self, article: Article) -> None:
+        """Keep the article, with the answer to whether there is a working copy of it."""
+        self.articles[article.id] = replace(article, has_working_copy=article.id in self.working_copies)
 
     def settled(self, article: Article, at: datetime) -> Article:
         """The article at the address where it is out, if it came out by itself."""

@@ -145,7 +145,7 @@ class MemoryArticles:
 
     async def save(self, article: Article, revision: Revision) -> None:
         tables = await self._turn()
-        tables.articles[article.id] = article
+        tables.put(article)
         tables.revisions[article.id, revision.version] = revision
 
     async def remove(self, article_id: int) -> None:
@@ -199,11 +199,15 @@ class MemoryWorkingCopies:
             raise WorkingCopyNotFound from None
 
     async def save(self, copy: WorkingCopy) -> None:
-        (await self._turn()).working_copies[copy.article_id] = copy
+        tables = await self._turn()
+        tables.working_copies[copy.article_id] = copy
+        tables.put(tables.articles[copy.article_id])
 
     async def remove(self, article_id: int) -> None:
         await self.get(article_id)
-        del (await self._turn()).working_copies[article_id]
+        tables = await self._turn()
+        del tables.working_copies[article_id]
+        tables.put(tables.articles[article_id])
 
 
 class MemoryPreviews:

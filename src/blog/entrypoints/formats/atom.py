@@ -48,7 +48,7 @@ def _entry(top: Element, site: Site, article: ArticleView) -> None:
     add(writer, "uri", site.author(author(article)))
     for tag in article.tags:
         add(entry, "category", term=tag)
-    add(entry, "summary", article.summary)
+    add(entry, "summary", article.excerpt)
     if (content := html(site, article)) is not None:
         add(entry, "content", content, type="html")
     picture(entry, article)

@@ -64,10 +64,10 @@ def _item(site: Site, article: ArticleView) -> JsonFeedItem:
         id=site.id_of(article),
         url=site.article(article.slug),
         title=article.title,
-        summary=article.summary,
+        summary=article.excerpt,
         content_html=_or_unset(html(site, article)),
         # An item has a content of one kind or the other.
-        content_text=article.summary if article.content_html is None else UNSET,
+        content_text=article.excerpt if article.content_html is None else UNSET,
         image=_or_unset(cover_image(article)),
         date_published=moment(out_since(article)),
         date_modified=moment(changed(article)),

@@ -47,7 +47,7 @@ def _item(channel: Element, site: Site, article: ArticleView) -> None:
     for tag in article.tags:
         add(item, "category", tag)
     # Readers take it for HTML.
-    add(item, "description", escape(article.summary, quote=False))
+    add(item, "description", escape(article.excerpt, quote=False))
     if (content := html(site, article)) is not None:
         add(item, "content:encoded", content)
     atom.picture(item, article)

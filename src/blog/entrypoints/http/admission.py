@@ -23,8 +23,10 @@ from litestar.exceptions import ClientException, HTTPException
 from blog.application.authenticating import Authenticating
 from blog.application.ports import RequestKey
 from blog.application.queries import AccountView
+from blog.domain.preconditions import Precondition
 from blog.domain.tags import Tags
 from blog.domain.users import InvalidToken
+from blog.entrypoints.http.conditions import precondition
 from blog.entrypoints.http.contract import FORM, Body, CommaSeparated, Contract, LinkQuery, MediaType, Query
 from blog.entrypoints.http.problems import MAX_ERRORS, FieldError, InvalidRequest, NotSignedIn, TooLarge
 
@@ -37,17 +39,11 @@ MAX_FORM = 16 * 1024
 MAX_AUTHORIZATION = 8 * 1024
 """Bytes of the header that a token comes in, of which the blog's own take some hundred."""
 
-MAX_TAGS = 8 * 1024
-"""Bytes of a list of entity tags."""
-
 MAX_TOKENS = 20_000
 """Parts of a JSON text that are looked at for the names of fields which should not be there."""
 
 BODY_SECONDS = 60.0
 """How long a body may take to arrive."""
-
-ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-"""RFC 9110, section 8.8.3."""
 
 KEY = r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255})'
 """A key of a request: a string (RFC 9651, section 3.3.3) without escapes, or what is in one, without its quotes."""
@@ -95,32 +91,18 @@ class Admission:
         if errors:
             raise InvalidRequest(errors)
         if terms.if_match:
-            scope["state"]["expected"] = self._read_if_match(connection)
+            scope["state"]["expected"] = self._read_precondition(connection)
         if "idempotency-key" in connection.headers:
             if not terms.once:
                 raise ClientException(self._no_key)
             scope["state"]["request_key"] = await _read_key(connection)
 
-    def _read_if_match(self, connection: Request[Any, Any, Any]) -> frozenset[str] | None:
-        """The editions that a change may be made to; None for any.
-
-        They are the first part of entity tags (RFC 9110, section 13.1.1). That a proxy has weakened a tag, because
-        it compresses the reply, does not matter to what is changed.
-        """
-        given = connection.headers.getall("if-match", [])
-        if not given:
-            if self._require_if_match and connection.scope.get("method") in GUARDED:
-                raise HTTPException(status_code=428, detail=NO_IF_MATCH)
-            return None
-        tags = ", ".join(given).strip()
-        if len(tags) > MAX_TAGS:
-            raise ClientException(f"If-Match is too long: send at most {MAX_TAGS // 1024} KiB of entity tags.")
-        if tags == "*":
-            return None
-        # A list may have nothing between two commas (section 5.6.1.2).
-        if not re.fullmatch(rf"[\s,]*{ENTITY_TAG}(\s*,[\s,]*{ENTITY_TAG})*[\s,]*", tags):
-            raise ClientException('If-Match is not a list of entity tags, such as "7-0123456789ab.4711".')
-        return frozenset(tag.partition(".")[0] for tag in re.findall(r'"([^"]*)"', tags))
+    def _read_precondition(self, connection: Request[Any, Any, Any]) -> Precondition:
+        """For which version a change is made, which it may have to say (RFC 6585, section 3)."""
+        guarded = self._require_if_match and connection.scope.get("method") in GUARDED
+        if guarded and "if-match" not in connection.headers:
+            raise HTTPException(status_code=428, detail=NO_IF_MATCH)
+        return precondition(connection)
 
     async def _identify(self, connection: Request[Any, Any, Any]) -> AccountView | None:
         authorization = dict(connection.scope["headers"]).get(b"authorization")
@@ -160,10 +142,10 @@ def parameters(request: Request[Any, Any, Any]) -> Any:  # noqa: ANN401
     return request.scope["state"]["parameters"]
 
 
-def expected(request: Request[Any, Any, Any]) -> frozenset[str] | None:
-    """The editions that a change may be made to; None for any."""
-    editions: frozenset[str] | None = request.scope["state"]["expected"]
-    return editions
+def expected(request: Request[Any, Any, Any]) -> Precondition:
+    """For which version a change is made."""
+    condition: Precondition = request.scope["state"]["expected"]
+    return condition
 
 
 def request_key(request: Request[Any, Any, Any]) -> RequestKey | None:

@@ -20,7 +20,6 @@ from blog.domain.articles import (
     ArticleNotFound,
     Content,
     Contradiction,
-    EditedMeanwhile,
     Language,
     Note,
     NotTheAuthor,
@@ -29,6 +28,7 @@ from blog.domain.articles import (
     check_publication,
 )
 from blog.domain.errors import Invalid
+from blog.domain.preconditions import EditedMeanwhile, Precondition, VersionExcluded
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
 from blog.domain.web_addresses import WebAddress
@@ -197,7 +197,7 @@ async def list_articles(
     site: Site,
     request: Request[Any, Any, Any],
 ) -> Answer:
-    """The published articles and your own, whatever their status, the newest first.
+    """The published articles and your own, whatever their status, those published last first.
 
     All that is given narrows them down. `Link` leads to the pages before and after this one, where there are any, and
     to the feed of the blog.
@@ -256,7 +256,8 @@ async def show_article(
 ) -> Answer:
     """One article, by its id or its slug.
 
-    Nobody but its author finds one that is not published. A slug that the article had before leads to where it is.
+    Nobody but its author finds one that is not published: by its id, and by the slug that it is to have. A slug that
+    the article had before leads to where it is.
     """
     article = await article_queries.get(which, viewer=viewer, include=parameters.included)
     shown = article_reply(article, parameters, headers=last_modified(article, now()))
@@ -299,14 +300,14 @@ async def write_article(
         signed_in=True,
         if_match=True,
         headers=("ETag",),
-        problems=(NotTheAuthor, ArticleNotFound, EditedMeanwhile),
+        problems=(NotTheAuthor, ArticleNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
 async def edit_article(
     article: int,
     payload: ArticleChanges,
     actor: int,
-    expected: frozenset[str] | None,
+    expected: Precondition,
     publishing: Publishing,
 ) -> Answer:
     """Change an article of yours.
@@ -327,13 +328,13 @@ async def edit_article(
         path=ArticlePath,
         signed_in=True,
         if_match=True,
-        problems=(NotTheAuthor, ArticleNotFound, EditedMeanwhile),
+        problems=(NotTheAuthor, ArticleNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
 async def delete_article(
     article: int,
     actor: int,
-    expected: frozenset[str] | None,
+    expected: Precondition,
     publishing: Publishing,
 ) -> None:
     """Delete an article of yours, and all its revisions.
@@ -354,13 +355,13 @@ async def delete_article(
         signed_in=True,
         if_match=True,
         headers=("ETag",),
-        problems=(NotTheAuthor, ArticleNotFound, EditedMeanwhile),
+        problems=(NotTheAuthor, ArticleNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
 async def archive_article(
     article: int,
     actor: int,
-    expected: frozenset[str] | None,
+    expected: Precondition,
     publishing: Publishing,
 ) -> Answer:
     """Put an article of yours away.

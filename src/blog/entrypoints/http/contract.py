@@ -66,7 +66,7 @@ class Contract:
     address: str | None = None
     """The route's path in the document, where it is in several places or reads more than a router can."""
     if_match: bool = False
-    """Whether `If-Match` names the version that something is done to."""
+    """Whether `If-Match`, `If-None-Match` and `If-Unmodified-Since` name the version that something is done to."""
     once: bool = False
     """Whether `Idempotency-Key` has it done once, however often it is asked for."""
     headers: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ Header = tuple[bytes, bytes]
 METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST"
 ALLOWED = (
     b"Accept, Accept-Language, Authorization, Content-Language, Content-Type, Idempotency-Key, If-Match, "
-    b"If-Modified-Since, If-None-Match"
+    b"If-Modified-Since, If-None-Match, If-Unmodified-Since"
 )
 EXPOSED = b"ETag, Link, Location, Retry-After, X-Total-Count"
 MAX_AGE = b"600"  # seconds

@@ -32,7 +32,9 @@ from blog.entrypoints.http.contract import JSON, PARTIAL, CommaSeparated, Query
 from blog.entrypoints.http.problems import FieldError, InvalidRequest
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-SortName = Literal["-created_at", "created_at", "-published_at", "published_at", "-updated_at", "updated_at"]
+SortName = Literal[
+    "-date", "date", "-created_at", "created_at", "-published_at", "published_at", "-updated_at", "updated_at"
+]
 Direction = Literal["after", "before"]
 
 FIELDS = tuple(this.name for this in msgspec.inspect.type_info(ArticleView).fields if this.required)  # type: ignore[attr-defined]
@@ -55,7 +57,8 @@ class ArticleReply(msgspec.Struct):
     created_at: datetime
     updated_at: datetime
     slug: str
-    summary: str
+    summary: Annotated[str | None, msgspec.Meta(description="The author's own.")]
+    excerpt: Annotated[str, msgspec.Meta(description="The summary; without one, how the text begins.")]
     tags: Sequence[str]
     status: Status
     published_at: Annotated[datetime | None, msgspec.Meta(description="When it was first there for everybody.")]
@@ -70,6 +73,7 @@ class ArticleReply(msgspec.Struct):
     canonical_url: str | None
     featured: bool
     language: str | None
+    has_working_copy: Annotated[bool | None, msgspec.Meta(description="For its author alone.")]
     author: AuthorView | msgspec.UnsetType = msgspec.UNSET
     content_html: Annotated[str, msgspec.Meta(description="Safe to show.")] | msgspec.UnsetType = msgspec.UNSET
     highlight: Annotated[str, msgspec.Meta(description="What a search found, as HTML.")] | msgspec.UnsetType = (
@@ -220,7 +224,8 @@ class Listing(Selection):
         Annotated[
             SortName,
             msgspec.Meta(
-                description="The order, with a minus backwards; of a search, relevance: among the "
+                description="The order, with a minus the latest first. `date` is when an article was published, or "
+                "is to be, and else when it was created. By default `-date`; of a search, relevance: among the "
                 f"{RANKED} articles that were written last, then among the {RANKED} before them."
             ),
         ]
@@ -234,6 +239,12 @@ class Listing(Selection):
         | msgspec.UnsetType
     ) = msgspec.UNSET
     featured: bool | msgspec.UnsetType = msgspec.UNSET
+    has_working_copy: (
+        Annotated[
+            bool, msgspec.Meta(description="Your own articles that have a working copy, or those that have none.")
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
     published_after: Timestamp | msgspec.UnsetType = msgspec.UNSET
     published_before: Timestamp | msgspec.UnsetType = msgspec.UNSET
 
@@ -247,7 +258,7 @@ class Listing(Selection):
     @property
     def sort_name(self) -> SortName:
         """How a cursor names the order."""
-        return "-created_at" if self.sort is msgspec.UNSET else self.sort
+        return "-date" if self.sort is msgspec.UNSET else self.sort
 
     @property
     def filter(self) -> ArticleFilter:
@@ -268,7 +279,8 @@ class Listing(Selection):
         if self.order.by is Sort.RELEVANCE:
             raise InvalidRequest([FieldError(parameter="cursor", detail="Needs a sort other than relevance.")])
         if self.cursor.sort not in (None, self.sort_name):
-            raise InvalidRequest([FieldError(parameter="cursor", detail="Must be of the same sort.")])
+            detail = f"Must be of the same sort: this one is of {self.cursor.sort}, and the list of {self.sort_name}."
+            raise InvalidRequest([FieldError(parameter="cursor", detail=detail)])
         return self.cursor
 
 

@@ -17,8 +17,9 @@ from litestar.handlers import HTTPRouteHandler
 
 from blog import __version__
 from blog.application.remembering import StillRunning
-from blog.domain.articles import Content, EditedMeanwhile, Language
+from blog.domain.articles import Content, Language
 from blog.domain.errors import BlogError, Unavailable
+from blog.domain.preconditions import PreconditionFailed
 from blog.domain.searches import SearchWords
 from blog.domain.slugs import RESERVED, Slug
 from blog.domain.tags import Tag, Tags
@@ -29,7 +30,6 @@ from blog.domain.web_addresses import WebAddress
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.admission import (
     BODY_SECONDS,
-    ENTITY_TAG,
     FORM_TOO_LARGE,
     GUARDED,
     KEY,
@@ -38,6 +38,7 @@ from blog.entrypoints.http.admission import (
     NO_IF_MATCH,
 )
 from blog.entrypoints.http.auth import Line
+from blog.entrypoints.http.conditions import ENTITY_TAG
 from blog.entrypoints.http.contract import FORM, JSON, OPEN, Body, Contract, Path, Query, address_of
 from blog.entrypoints.http.edge import MAX_HEADERS, MAX_TARGET
 from blog.entrypoints.http.listing import Cursor, Names, Timestamp
@@ -133,6 +134,7 @@ EXAMPLES: Mapping[str, Any] = {
     "cover_image_url": "https://example.org/engine.png",
     "diff": "--- version 1\n+++ version 2\n@@ -1 +1 @@\n-title: Engines\n+title: On engines\n",
     "edition": "1-0123456789ab",
+    "excerpt": "What the engine weaves.",
     "expires_at": "2026-03-11T12:00:01.123456Z",
     "expires_in": 1800,
     "feed_url": "https://example.org/feed.json",
@@ -141,6 +143,7 @@ EXAMPLES: Mapping[str, Any] = {
     "next_url": "https://example.org/feed.json?cursor=WyItcHVibGlzaGVkX2F0Il0",
     "featured": False,
     "grant_type": "password",
+    "has_working_copy": False,
     "highlight": "The <mark>engine</mark> weaves algebraic patterns.",
     "language": "en",
     "q": "engine -steam",
@@ -193,6 +196,10 @@ HEADERS: Mapping[str, Any] = {
     },
 }
 
+TAG_LIST = rf"^(\*|{ENTITY_TAG}([ \t]*,[ \t]*{ENTITY_TAG})*)$"
+
+CONDITIONS = ("If-Match", "If-None-Match", "If-Unmodified-Since")
+
 PARAMETERS: Mapping[str, Any] = {
     "If-Match": {
         "name": "If-Match",
@@ -202,8 +209,28 @@ PARAMETERS: Mapping[str, Any] = {
             "The `ETag` of what is to be changed, or several, or `*` (RFC 9110, section 13.1.1). What it says before "
             "the first dot, the `edition`, is what counts. Where it is compulsory, a change without it is 428."
         ),
-        "schema": {"type": "string", "pattern": rf"^(\*|{ENTITY_TAG}([ \t]*,[ \t]*{ENTITY_TAG})*)$"},
+        "schema": {"type": "string", "pattern": TAG_LIST},
         "examples": {"any": {"value": "*"}, "one": {"value": '"1-0123456789ab.6f2d8c0e9b1a"'}},
+    },
+    "If-None-Match": {
+        "name": "If-None-Match",
+        "in": "header",
+        "required": False,
+        "description": (
+            "The `ETag` of a version that must not be changed, or several, or `*`, to change nothing that exists "
+            "(RFC 9110, section 13.1.2)."
+        ),
+        "schema": {"type": "string", "pattern": TAG_LIST},
+    },
+    "If-Unmodified-Since": {
+        "name": "If-Unmodified-Since",
+        "in": "header",
+        "required": False,
+        "description": (
+            "A date, such as that of `Last-Modified` (`Wed, 04 Mar 2026 12:00:01 GMT`): what was changed after it is "
+            "left alone (RFC 9110, section 13.1.4). It is ignored beside `If-Match`, and where it is no date of HTTP."
+        ),
+        "schema": {"type": "string"},
     },
     "Idempotency-Key": {
         "name": "Idempotency-Key",
@@ -283,7 +310,7 @@ def _operation(route: HTTPRouteHandler, references: Mapping[Any, Any]) -> dict[s
         "parameters": [
             *_parameters(terms.path, "path"),
             *_parameters(terms.query, "query"),
-            *([{"$ref": "#/components/parameters/If-Match"}] if terms.if_match else []),
+            *({"$ref": f"#/components/parameters/{name}"} for name in CONDITIONS if terms.if_match),
             *([{"$ref": "#/components/parameters/Idempotency-Key"}] if terms.once else []),
         ],
     }
@@ -401,9 +428,10 @@ def _problem(status: int, description: str, examples: Mapping[str, Problem]) -> 
 
 def _facts(*errors: type[BlogError]) -> dict[str, Problem]:
     problems = {error.__name__: describe(status_of(error), error.sentence) for error in errors}
-    if EditedMeanwhile in errors:
-        given = msgspec.structs.asdict(problems[EditedMeanwhile.__name__])
-        problems[EditedMeanwhile.__name__] = StaleProblem(**given, version=8, changed_by=7, changed_at=MOMENT)
+    for error in errors:
+        if issubclass(error, PreconditionFailed):
+            given = msgspec.structs.asdict(problems[error.__name__])
+            problems[error.__name__] = StaleProblem(**given, version=8, changed_by=7, changed_at=MOMENT)
     return problems
 
 
@@ -447,10 +475,8 @@ def _schemas(models: Iterable[Any], *, examples: Mapping[str, Any]) -> tuple[dic
         if not issubclass(model, Body):
             schema["required"] = [name for name in fields if msgspec.UnsetType not in get_args(hints[name])]
         if not issubclass(model, Problem):
-            # What is published when cannot be said in both ways at once.
+            # What is published when is best said in one of two ways.
             other_way = ["publish_at", "unpublish_at"] if issubclass(model, Body) else []
-            if "published" in fields and other_way:
-                schema["allOf"] = [{"not": {"required": ["published", name]}} for name in other_way]
             schema["examples"] = [
                 {
                     name: value
@@ -493,7 +519,8 @@ def _example(name: str, schema: Mapping[str, Any], examples: Mapping[str, Any] =
         return []
     value = examples[name]
     # What has this name elsewhere may be something else.
-    if isinstance(value, bool) != (schema.get("type") == "boolean") or value not in schema.get("enum", [value]):
+    boolean = {"type": "boolean"} in ({"type": schema.get("type")}, *schema.get("anyOf", []))
+    if isinstance(value, bool) != boolean or value not in schema.get("enum", [value]):
         return []
     return [str(value) if schema.get("type") == "string" else value]
 

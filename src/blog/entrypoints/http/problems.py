@@ -14,18 +14,20 @@ from litestar.exceptions import HTTPException
 from msgspec import UNSET, Meta, UnsetType
 
 from blog.application.remembering import KeyReused
-from blog.domain.articles import ArticleMoved, Contradiction, EditedMeanwhile, TooHardToRender
+from blog.domain.articles import ArticleMoved, Contradiction, TooHardToRender
 from blog.domain.errors import (
     BlogError,
     Conflict,
     Forbidden,
     Invalid,
+    Moved,
     NotFound,
     Stale,
     TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
+from blog.domain.preconditions import PreconditionFailed
 from blog.domain.revisions import TooHardToCompare
 from blog.domain.users import InvalidToken, WeakPassword
 from blog.entrypoints.formats.feeds import Site
@@ -108,6 +110,7 @@ STATUS: Mapping[type[BlogError], HTTPStatus] = {
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
+    Moved: HTTPStatus.PERMANENT_REDIRECT,
     Conflict: HTTPStatus.CONFLICT,
     Stale: HTTPStatus.PRECONDITION_FAILED,
     TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
@@ -173,7 +176,7 @@ def refused(request: Request[Any, Any, Any], error: BlogError) -> Response[bytes
     """What the blog refuses, by its kind."""
     status = status_of(type(error))
     headers: dict[str, str] = {}
-    if isinstance(error, EditedMeanwhile):
+    if isinstance(error, PreconditionFailed):
         return _reply(
             request,
             StaleProblem(

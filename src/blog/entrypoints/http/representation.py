@@ -9,12 +9,11 @@ import re
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import xxhash
 
-from blog.entrypoints.http.admission import ENTITY_TAG, MAX_TAGS
+from blog.entrypoints.http.conditions import ENTITY_TAG, MAX_TAGS, http_date
 from blog.entrypoints.http.edge import ASGIApp, Message, Receive, Send
 
 if sys.version_info >= (3, 14):
@@ -71,8 +70,8 @@ def represent(app: ASGIApp) -> ASGIApp:
     - A reply has a strong entity tag: that which the handler gave it, or one of its bytes. Another coding is another
       representation, and its tag ends in the name of the coding.
     - What the client has already is not sent again (304).
-    - Whoever shows who they are gets a reply for themselves; and nobody goes by a stored one without asking, because
-      what is public may be hidden the next moment.
+    - Whoever shows who they are gets a reply for themselves, and a 304 by its entity tag alone. Nobody goes by a
+      stored reply without asking, because what is public may be hidden the next moment.
     - What is told in confidence (`no-store`) is neither: lengths tell of it.
     """
     compressor = Compressor()
@@ -108,7 +107,9 @@ async def _finish(request: Mapping[bytes, bytes], start: Message, body: bytes, c
     headers.setdefault(b"cache-control", b"private, no-cache" if known else b"public, no-cache")
     if start["status"] == 200 and b"no-store" not in headers[b"cache-control"]:
         etag = headers.setdefault(b"etag", f'"{xxhash.xxh3_128_hexdigest(body)}"'.encode())
-        if known_as := _known_as(request, etag, headers.get(b"last-modified")):
+        # What somebody known sees may change without a date: an author learns whether there is a working copy.
+        last_modified = b"" if known else headers.get(b"last-modified", b"")
+        if known_as := _known_as(request, etag, last_modified):
             start["status"], body = 304, b""
             headers[b"etag"] = known_as
             headers = {name: value for name, value in headers.items() if NOT_OF_CONTENT.fullmatch(name)}
@@ -122,7 +123,7 @@ async def _finish(request: Mapping[bytes, bytes], start: Message, body: bytes, c
     return body
 
 
-def _known_as(request: Mapping[bytes, bytes], etag: bytes, last_modified: bytes | None) -> bytes | None:
+def _known_as(request: Mapping[bytes, bytes], etag: bytes, last_modified: bytes) -> bytes | None:
     """The entity tag of this representation, in whatever coding, that the client has already."""
     given = request.get(b"if-none-match")
     if given is not None:
@@ -133,14 +134,11 @@ def _known_as(request: Mapping[bytes, bytes], etag: bytes, last_modified: bytes 
         tags = [tag.encode("latin-1").removeprefix(b"W/") for tag in re.findall(ENTITY_TAG, given.decode("latin-1"))]
         plain = {CODED.sub(b'"', tag): tag for tag in tags}
         return etag if given.strip() == b"*" else plain.get(etag)
-    since = request.get(b"if-modified-since")
-    if since is None or last_modified is None:
-        return None
-    try:
-        same = parsedate_to_datetime(last_modified.decode()) <= parsedate_to_datetime(since.decode("latin-1"))
-    except (ValueError, TypeError):
-        return None  # Section 13.1.3: what is no date is ignored.
-    return etag if same else None
+    since, changed = (
+        http_date(date.decode("latin-1")) for date in (request.get(b"if-modified-since", b""), last_modified)
+    )
+    # Section 13.1.3: what is no date is ignored.
+    return etag if since and changed and changed <= since else None
 
 
 def _coding(request: Mapping[bytes, bytes], headers: Mapping[bytes, bytes], body: bytes) -> str | None:

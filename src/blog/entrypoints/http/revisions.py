@@ -12,7 +12,8 @@ from litestar import Request, get, post
 from blog.application.ports import Reply, TransactionFactory
 from blog.application.queries import plain
 from blog.application.revising import Revising
-from blog.domain.articles import ArticleNotFound, EditedMeanwhile, NotTheAuthor
+from blog.domain.articles import ArticleNotFound, NotTheAuthor
+from blog.domain.preconditions import EditedMeanwhile, Precondition, VersionExcluded
 from blog.domain.revisions import Change, RevisionNotFound
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.articles import ARTICLE, ArticlePath, article_reply
@@ -163,14 +164,14 @@ async def compare_revisions(
         if_match=True,
         once=True,
         headers=("ETag",),
-        problems=(*PROBLEMS, RevisionNotFound, EditedMeanwhile),
+        problems=(*PROBLEMS, RevisionNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
 async def restore_revision(
     article: int,
     number: int,
     actor: int,
-    expected: frozenset[str] | None,
+    expected: Precondition,
     revising: Revising,
     once: Once,
 ) -> Answer:

@@ -1,6 +1,7 @@
 """The working copy of an article."""
 
 from dataclasses import replace
+from typing import Annotated
 
 import msgspec
 from litestar import delete, get, patch, post
@@ -8,7 +9,8 @@ from litestar import delete, get, patch, post
 from blog.application.ports import Reply, TransactionFactory
 from blog.application.queries import WorkingCopyView
 from blog.application.reworking import Reworking
-from blog.domain.articles import ArticleNotFound, EditedMeanwhile, NotTheAuthor, Title
+from blog.domain.articles import ArticleNotFound, NotTheAuthor, Title
+from blog.domain.preconditions import EditedMeanwhile, Precondition, VersionExcluded
 from blog.domain.working_copies import WorkingCopyNotFound
 from blog.entrypoints.http.articles import (
     ARTICLE,
@@ -28,6 +30,17 @@ class WorkingCopyChanges(TextFields):
 
     title: Title | msgspec.UnsetType = msgspec.UNSET
     content: LongContent | msgspec.UnsetType = msgspec.UNSET
+    based_on: (
+        Annotated[
+            int,
+            msgspec.Meta(
+                ge=1,
+                le=2**31 - 1,
+                description="The version of the article whose text the copy is to replace: accepts that text.",
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 PROBLEMS = (NotTheAuthor, ArticleNotFound)
@@ -65,19 +78,21 @@ async def show_working_copy(
         signed_in=True,
         if_match=True,
         headers=("ETag",),
-        problems=(*PROBLEMS, EditedMeanwhile),
+        problems=(*PROBLEMS, EditedMeanwhile, VersionExcluded),
     ),
 )
 async def save_working_copy(
     article: int,
     payload: WorkingCopyChanges,
     actor: int,
-    expected: frozenset[str] | None,
+    expected: Precondition,
     reworking: Reworking,
 ) -> Answer:
     """Change the working copy of an article of yours, and nothing that readers see.
 
-    It begins, with the first change, as what the article is.
+    It begins, with the first change, as what the article is. Where the text of the article was changed directly
+    since, read the article, take into the copy what is to stay, and send the `version` that you read as `based_on`:
+    the copy can be published again. Refused (412) where the text was changed after that version, too.
     """
     return respond(_reply(await reworking.save(actor=actor, article=article, expected=expected, **given(payload))))
 
@@ -90,13 +105,13 @@ async def save_working_copy(
         path=ArticlePath,
         signed_in=True,
         if_match=True,
-        problems=(*PROBLEMS, WorkingCopyNotFound, EditedMeanwhile),
+        problems=(*PROBLEMS, WorkingCopyNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
 async def discard_working_copy(
     article: int,
     actor: int,
-    expected: frozenset[str] | None,
+    expected: Precondition,
     reworking: Reworking,
 ) -> None:
     """Forget the working copy of an article of yours."""
@@ -115,20 +130,20 @@ async def discard_working_copy(
         if_match=True,
         once=True,
         headers=("ETag",),
-        problems=(*PROBLEMS, WorkingCopyNotFound, EditedMeanwhile),
+        problems=(*PROBLEMS, WorkingCopyNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
 async def publish_working_copy(
     article: int,
     actor: int,
-    expected: frozenset[str] | None,
+    expected: Precondition,
     reworking: Reworking,
     once: Once,
 ) -> Answer:
     """Put the working copy in the place of the article's text.
 
-    Refused where that text was changed since the copy began; discard the copy and begin another. `If-Match` names a
-    version of the copy.
+    Refused (412) where that text was changed after the version that the copy is `based_on`: change `based_on` to the
+    version whose text you accept, or discard the copy. `If-Match` names a version of the copy.
     """
 
     async def publish(transaction: TransactionFactory) -> Reply:

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from blog.adapters.database.migrating import build_index, drop_index
 
-revision: str = "0008"
-down_revision: str | Sequence[str] | None = "0007"
+revision: str = "0011"
+down_revision: str | Sequence[str] | None = "0010"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
