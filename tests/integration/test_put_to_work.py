@@ -44,10 +44,13 @@ async def test_a_request_that_is_cancelled_does_not_cancel_its_commit(
         assert connection.get_server_pid() == backend
 
 
-NOT_NOW = ["08006", "53100", "53200", "57014", "57P03", "55P03", "40001", "40P01", "25006", "58030", "28000", "42501"]
+NOT_NOW = [
+    *("08006", "53100", "53200", "57014", "57P03", "55P03", "40001", "40P01", "25P03", "25P04", "25006", "58030"),
+    *("28000", "3D000", "42501", "42P01"),
+]
 """By which PostgreSQL says that the same may succeed later, or once an operator has mended it (appendix A)."""
 
-FAULTS = ["22012", "23514", "25001", "40002", "42P01", "55000", "58000", "P0001", "XX000"]
+FAULTS = ["22012", "23514", "25001", "40002", "42703", "55000", "58000", "P0001", "XX000"]
 
 
 @pytest.mark.parametrize("when", ["IMMEDIATE", "DEFERRED"])
