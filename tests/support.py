@@ -1,6 +1,7 @@
 """A blog to test: a quick hash, a clock that a test moves, settings that no environment touches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from dependency_injector import providers
 
@@ -20,3 +21,14 @@ def quick(make: Callable[[Settings], Container], clock: Clock, **environment: st
     container.now.override(providers.Object(clock))
     container.hasher.override(providers.Object(BcryptHasher(cost=4)))
     return container
+
+
+@contextmanager
+def replaced(container: Container, **parts: object) -> Iterator[None]:
+    """Have the blog of a container work with other parts, by their names there."""
+    with ExitStack() as stack:
+        for name, part in parts.items():
+            stack.enter_context(getattr(container, name).override(part))
+        container.blog.reset()
+        yield
+    container.blog.reset()

@@ -46,6 +46,7 @@ from blog.adapters.tokens import LEEWAY, JwtAccessTokens, JwtPreviewTokens
 from blog.application.accounts import Accounts
 from blog.application.administering import Administering
 from blog.application.authenticating import Authenticating
+from blog.application.blog import Blog
 from blog.application.previewing import Previewing
 from blog.application.publishing import Publishing
 from blog.application.remembering import Remembering
@@ -179,6 +180,20 @@ class Container(containers.DeclarativeContainer):
         now=now,
     )
     remembering = providers.Singleton(Remembering, transaction=transaction.provider, now=now)
+    blog = providers.Singleton(
+        Blog,
+        accounts=accounts,
+        authenticating=authenticating,
+        publishing=publishing,
+        revising=revising,
+        reworking=reworking,
+        previewing=previewing,
+        remembering=remembering,
+        article_queries=article_queries,
+        user_queries=user_queries,
+        readiness=readiness,
+        now=now,
+    )
 
 
 def in_memory(settings: Settings) -> Container:

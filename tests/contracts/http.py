@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from blog.container import Container
 from blog.domain.errors import Unavailable
+from blog.entrypoints.http.app import drain
 from blog.entrypoints.http.health import Drain
 from tests.contracts.asking import ARTICLE, PASSWORD, headers, problem, wrong
+from tests.support import replaced
 
 
 class HttpContract:
@@ -99,7 +101,7 @@ class HttpContract:
     async def test_a_body_that_does_not_arrive_is_not_waited_for_for_ever(
         self, client: httpx.AsyncClient, ada: dict[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("blog.entrypoints.http.admission.BODY_SECONDS", 0.05)
+        monkeypatch.setattr("blog.entrypoints.http.validation.BODY_SECONDS", 0.05)
         monkeypatch.setattr("blog.entrypoints.http.edge.DRAIN_SECONDS", 0.05)
 
         async def stalling() -> Any:
@@ -119,8 +121,7 @@ class HttpContract:
     async def test_a_service_that_is_about_to_stop_is_not_ready_and_answers(
         self, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        drain = Drain()
-        monkeypatch.setattr("blog.entrypoints.http.app.drain", drain)
+        monkeypatch.setattr(drain, "_memory", Drain()._memory)
         assert (await client.get("/health/ready")).status_code == 200
         drain.begin()
         answer = await client.get("/health/ready")
@@ -285,7 +286,7 @@ class HttpContract:
             async def page(self, **_: object) -> None:
                 raise RuntimeError("the secret is plover")
 
-        with container.article_queries.override(Broken()):
+        with replaced(container, article_queries=Broken()):
             answer = await client.get("/articles")
         known_as = answer.headers["x-request-id"]
         assert problem(answer, 500)["detail"] == f"Something went wrong on our side; our log knows it as {known_as}."
@@ -303,7 +304,7 @@ class HttpContract:
             async def check(self) -> None:
                 raise Unavailable
 
-        with container.article_queries.override(Away()), container.readiness.override(Away()):
+        with replaced(container, article_queries=Away(), readiness=Away()):
             for path in ("/articles", "/health/ready"):
                 answer = await client.get(path)
                 assert problem(answer, 503)

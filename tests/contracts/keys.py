@@ -12,6 +12,7 @@ from blog.domain.articles import Content, Rendition
 from blog.domain.errors import Unavailable
 from tests.builders import Clock, PlainMarkdown
 from tests.contracts.asking import ARTICLE, PASSWORD, edit, found, headers, problem, signed_in, write, wrong
+from tests.support import replaced
 
 Header = dict[str, str]
 
@@ -74,7 +75,7 @@ class KeysContract:
                 await told.wait()
                 return await super().render(content)
 
-        with container.publishing.override(replace(container.publishing(), markdown=Slow())):
+        with replaced(container, publishing=replace(container.publishing(), markdown=Slow())):
             async with asyncio.timeout(10):
                 first = asyncio.create_task(client.post("/articles", json=ARTICLE, headers=keyed(ada)))
                 await begun.wait()
@@ -141,7 +142,7 @@ class KeysContract:
             async def render(self, _: object) -> None:
                 raise Unavailable
 
-        with container.publishing.override(replace(container.publishing(), markdown=Away())):  # type: ignore[arg-type]
+        with replaced(container, publishing=replace(container.publishing(), markdown=Away())):  # type: ignore[arg-type]
             assert problem(await client.post("/articles", json=ARTICLE, headers=keyed(ada)), 503)
         answer = await client.post("/articles", json=ARTICLE, headers=keyed(ada))
         assert answer.status_code == 201

@@ -10,6 +10,7 @@ from blog.container import Container
 from blog.domain.errors import BlogError
 from blog.domain.revisions import TooHardToCompare
 from tests.contracts.asking import ARTICLE, edit, found, problem, write, wrong
+from tests.support import replaced
 
 GONE = "Revision not found"
 NO_MORE: dict[str, Any] = dict.fromkeys(("summary", "cover_image_url", "cover_image_alt", "canonical_url"))
@@ -88,7 +89,8 @@ class RevisionsContract:
             async def compare(self, *_: object) -> str:
                 raise self.error
 
-        with container.comparer.override(hard := Hard()), container.revising.reset():
+        hard = Hard()
+        with replaced(container, comparer=hard), container.revising.reset():
             assert wrong(await client.get(path, headers=ada)) == {"against": TooHardToCompare.sentence}
             hard.error = TooMuchToCompare
             answer = await client.get(path, headers=ada)

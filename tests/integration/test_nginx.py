@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from blog.entrypoints.connections import HEADER_SECONDS
-from blog.entrypoints.http.admission import MAX_BODY
+from blog.entrypoints.http.validation import MAX_BODY
 from tests.integration.service import PATIENCE, Service, eventually, free_port
 
 ROOT = Path(__file__).parents[2]

@@ -19,6 +19,7 @@ from blog.entrypoints.http.limits import LARGE_PAGE, PageLimiter, PageLimits, en
 from blog.entrypoints.http.representation import LARGE, Compressor
 from tests.builders import NOON, an_article
 from tests.contracts.asking import problem, sign_in, write
+from tests.support import replaced
 
 
 async def test_no_more_than_a_few_are_made_at_once() -> None:
@@ -84,7 +85,7 @@ class Endless:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_one_kind_of_page_does_not_keep_the_others_waiting(container: Container, kind: str) -> None:
     endless = Endless(container.article_queries(), kind)
-    with container.article_queries.override(endless):
+    with replaced(container, article_queries=endless):
         transport = httpx.ASGITransport(build(container))
         async with httpx.AsyncClient(transport=transport, base_url="http://blog.test") as client:
             waiting = [asyncio.ensure_future(client.get(path)) for path in KINDS[kind] for _ in range(9)]
@@ -111,7 +112,7 @@ async def test_a_few_of_a_kind_are_made_and_the_others_are_refused_after_ten_sec
     container: Container, elapse: Callable[[float], Awaitable[None]], kind: str
 ) -> None:
     endless, at_a_time = Endless(container.article_queries(), kind), AT_A_TIME[kind]
-    with container.article_queries.override(endless):
+    with replaced(container, article_queries=endless):
         transport = httpx.ASGITransport(build(container))
         async with httpx.AsyncClient(transport=transport, base_url="http://blog.test") as client:
             asking = [asyncio.ensure_future(client.get(path)) for path in KINDS[kind] for _ in range(9)]

@@ -22,6 +22,7 @@ from blog.entrypoints.http.edge import Receive, Send, edge
 from blog.entrypoints.http.limits import PageLimiter
 from blog.entrypoints.http.problems import cause_of
 from tests.contracts.asking import edit, sign_in, write
+from tests.support import replaced
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +90,7 @@ async def test_a_fault_is_logged_once_with_the_id_of_its_reply(
             secret = "a local " + "variable"
             raise RuntimeError("the cause", len(secret))
 
-    with container.article_queries.override(Broken()):
+    with replaced(container, article_queries=Broken()):
         answer = await client.get("/articles")
     fault, access = records(capsys)
     assert fault["level"] == "error"
@@ -148,7 +149,7 @@ async def test_a_503_says_why_and_on_which_route(
     cause: str,
 ) -> None:
     logs.configure(log_format="json", debug=False)
-    with container.article_queries.override(Away(how)):
+    with replaced(container, article_queries=Away(how)):
         answer = await client.get("/articles?q=a-secret")
     assert answer.status_code == 503
     why, access = records(capsys)

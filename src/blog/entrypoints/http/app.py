@@ -9,20 +9,22 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from inspect import isawaitable, signature
 from multiprocessing.connection import Connection
-from typing import Any, NoReturn, get_type_hints
+from typing import Any, NoReturn
 
-from litestar import Litestar, Request, Response, route
+from litestar import Litestar, Response, Router, route
+from litestar.constants import RESERVED_KWARGS
+from litestar.datastructures import State
+from litestar.exceptions import ImproperlyConfiguredException
 from litestar.handlers import HTTPRouteHandler
+from litestar.middleware import DefineMiddleware
 
 from blog.container import Container, close, watch
 from blog.entrypoints import connections, logs
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http import (
-    admission,
     articles,
     auth,
     docs,
@@ -34,17 +36,19 @@ from blog.entrypoints.http import (
     sitemaps,
     tags,
     users,
+    validation,
     working_copies,
 )
-from blog.entrypoints.http.contract import OPEN, Contract, address_of
+from blog.entrypoints.http.authentication import Authentication
+from blog.entrypoints.http.contract import OPEN, address_of
 from blog.entrypoints.http.delivery import Budget, bounded
 from blog.entrypoints.http.edge import ASGIApp, Message, Send, edge
-from blog.entrypoints.http.forwarded import client_of
 from blog.entrypoints.http.limits import PageLimits
 from blog.entrypoints.http.problems import allowed
 from blog.entrypoints.http.problems import handlers as exception_handlers
-from blog.entrypoints.http.replies import once
 from blog.entrypoints.http.representation import represent
+from blog.entrypoints.http.requests import ApiRequest
+from blog.entrypoints.http.validation import validate
 from blog.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
@@ -98,14 +102,11 @@ ROUTES = (
 # The document is the same: it says that registration may be closed.
 CLOSED_ROUTES = tuple(users.refuse_registration if route is users.register else route for route in ROUTES)
 
-Parts = Mapping[str, Callable[[Request[Any, Any, Any]], Any]]
-"""What handlers may name, and how it is had for a request."""
-
 
 def build(container: Container) -> ASGIApp:
     """The blog over HTTP, as an ASGI application. Once `drain` has begun, it is not ready any more."""
     settings = container.settings()
-    limits, budget = PageLimits(), Budget()
+    budget = Budget()
     site = Site(name=settings.app_name, url=settings.site_url, authority=settings.authority)
     handlers = [
         *(ROUTES if settings.registration == "open" else CLOSED_ROUTES),
@@ -124,55 +125,67 @@ def build(container: Container) -> ASGIApp:
             await asyncio.wait([watching])
             await close(container)
 
-    admit = admission.Admission(
-        container.authenticating,
-        require_if_match=settings.require_if_match,
-        keyed=[
-            f"{method} {address_of(route)}"
-            for route in ROUTES
-            for method in route.http_methods
-            if route.opt.get("contract", OPEN).once
+    errors = exception_handlers(site)
+    app = Litestar(
+        route_handlers=[
+            Router(
+                "/",
+                route_handlers=[*_options(handlers), *handlers],
+                middleware=[DefineMiddleware(Authentication)],
+                before_request=validate,
+                request_class=ApiRequest,
+                exception_handlers=errors,
+            ),
         ],
-    )
-    parts: Parts = {
-        **{name: _part(provider) for name, provider in container.providers.items()},
-        **{
-            reader.__name__: reader
-            for reader in (
-                admission.account,
-                admission.actor,
-                admission.viewer,
-                admission.payload,
-                admission.parameters,
-                admission.expected,
-                admission.request_key,
-            )
-        },
-        "budget": lambda _: budget,
-        "client": lambda request: client_of(request.scope),
-        "limits": lambda _: limits,
-        "once": lambda request: once(admission.request_key(request), container.remembering(), site),
-        "drain": lambda _: drain,
-        "request": lambda request: request,
-        "site": lambda _: site,
-    }
-    return edge(
-        represent(
-            bounded(
-                Litestar(
-                    route_handlers=[*_options(handlers), *(bound(handler, admit, parts) for handler in handlers)],
-                    exception_handlers=exception_handlers(site),
-                    request_max_body_size=admission.MAX_BODY,
-                    openapi_config=None,
-                    lifespan=[lifespan],
-                    logging_config=None,
-                ),
-                budget,
-            )
+        # Where there is no route.
+        exception_handlers=errors,
+        state=State(
+            {
+                "blog": container.blog,
+                "site": site,
+                "limits": PageLimits(),
+                "budget": budget,
+                "drain": drain,
+                "require_if_match": settings.require_if_match,
+                "idempotent_routes": idempotent_routes(handlers),
+            }
         ),
-        proxies=settings.trusted_proxies,
-        origins=settings.backend_cors_origins,
+        request_max_body_size=validation.MAX_BODY,
+        openapi_config=None,
+        lifespan=[lifespan],
+        logging_config=None,
     )
+    check_signatures(app)
+    return edge(
+        represent(bounded(app, budget)), proxies=settings.trusted_proxies, origins=settings.backend_cors_origins
+    )
+
+
+def idempotent_routes(handlers: Iterable[HTTPRouteHandler]) -> list[str]:
+    """The routes that take an `Idempotency-Key`, such as `POST /articles`."""
+    return [
+        f"{method} {address_of(handler)}"
+        for handler in handlers
+        if handler.opt.get("contract", OPEN).once
+        for method in handler.http_methods
+    ]
+
+
+def check_signatures(app: Litestar) -> None:
+    """Refuse handlers with a contract and a parameter that Litestar would look for in the query.
+
+    Raises `ImproperlyConfiguredException`.
+    """
+    for http_route in app.routes:
+        for handler in getattr(http_route, "route_handlers", []):
+            if "contract" not in handler.opt:
+                continue
+            known = {*RESERVED_KWARGS, *http_route.path_parameters, *handler.resolve_dependencies()}
+            if unknown := handler.parsed_fn_signature.parameters.keys() - known:
+                raise ImproperlyConfiguredException(
+                    f"{handler} has the parameters {', '.join(sorted(unknown))}, which are neither in its path nor "
+                    f"known to Litestar. Declare a query in its Contract, and read it from request.parameters."
+                )
 
 
 def _options(handlers: Iterable[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
@@ -285,42 +298,3 @@ def _look_after(parent: int | None, serves: threading.Event) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
-
-
-def bound(handler: HTTPRouteHandler, admit: admission.Admission, parts: Parts) -> HTTPRouteHandler:
-    """The same route, whose handler is given what it names.
-
-    A word of the path is named as there, or by a dependency that reads it; anything else is a part. Litestar's own
-    injection would start a task for each of them, which takes longer than the statement of a read.
-    """
-    terms: Contract = handler.opt.get("contract", OPEN)
-    dependencies: Mapping[str, Any] = handler.dependencies or {}
-
-    def reader(name: str) -> Callable[[Request[Any, Any, Any]], Any]:
-        if (read := dependencies.get(name)) is not None:
-            return given(read)
-        return parts.get(name) or (lambda request: request.path_params[name])
-
-    def given(call: Callable[..., Any]) -> Callable[[Request[Any, Any, Any]], Any]:
-        readers = [(name, reader(name)) for name in signature(call).parameters]
-        return lambda request: call(**{name: read(request) for name, read in readers})
-
-    handle = given(handler.fn)
-
-    async def answer(request: Request[Any, Any, Any]) -> Any:  # noqa: ANN401
-        await admit(request, terms)
-        answered = handle(request)
-        return await answered if isawaitable(answered) else answered
-
-    answer.__annotations__["return"] = get_type_hints(handler.fn)["return"]
-    made = HTTPRouteHandler(
-        list(handler.paths),
-        http_method=list(handler.http_methods),
-        status_code=handler.status_code,
-        opt=handler.opt,
-    )
-    return made(answer)
-
-
-def _part(provider: Callable[[], object]) -> Callable[[Request[Any, Any, Any]], Any]:
-    return lambda _: provider()

@@ -9,11 +9,10 @@ from itertools import accumulate
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, delete, get, patch, post
+from litestar import delete, get, patch, post
 
-from blog.application.ports import Clock, Reply, TransactionFactory
-from blog.application.publishing import Publishing
-from blog.application.queries import ArticlePage, ArticleQueries, ArticleView
+from blog.application.ports import Reply, TransactionFactory
+from blog.application.queries import ArticlePage, ArticleView
 from blog.domain.articles import (
     PUBLICATION,
     AltText,
@@ -28,15 +27,15 @@ from blog.domain.articles import (
     check_publication,
 )
 from blog.domain.errors import Invalid
-from blog.domain.preconditions import EditedMeanwhile, Precondition, VersionExcluded
+from blog.domain.preconditions import EditedMeanwhile, VersionExcluded
 from blog.domain.slugs import Slug
 from blog.domain.tags import Tags
 from blog.domain.web_addresses import WebAddress
 from blog.entrypoints.formats import atom
-from blog.entrypoints.formats.feeds import Site
+from blog.entrypoints.http.authentication import signed_in
 from blog.entrypoints.http.contract import JSON, PARTIAL, Body, Contract, Path
-from blog.entrypoints.http.delivery import LARGE, Budget
-from blog.entrypoints.http.limits import PageLimits, encode_page
+from blog.entrypoints.http.delivery import LARGE
+from blog.entrypoints.http.limits import encode_page
 from blog.entrypoints.http.listing import (
     ArticleReply,
     Listing,
@@ -47,7 +46,8 @@ from blog.entrypoints.http.listing import (
     links,
 )
 from blog.entrypoints.http.problems import FieldError, InvalidRequest
-from blog.entrypoints.http.replies import Answer, Once, reply, respond
+from blog.entrypoints.http.replies import Answer, once, reply, respond
+from blog.entrypoints.http.requests import ApiRequest, PathWord
 
 
 class LongContent(Content):
@@ -159,9 +159,6 @@ def shortened(page: ArticlePage, selection: Selection, *, backwards: bool) -> Ar
     return replace(page, articles=page.articles[::step][:kept][::step], more=True)
 
 
-ARTICLE = {"article": article_number}
-
-
 ALL = Selection()
 SECOND = timedelta(seconds=1)
 
@@ -183,20 +180,13 @@ def last_modified(article: ArticleView, now: datetime) -> dict[str, str]:
     "/articles",
     tags=["articles"],
     contract=Contract(
+        viewer=True,
         query=Listing,
         reply={JSON: list[ArticleReply], PARTIAL: list[PartialArticle]},
         headers=("Link", "X-Total-Count"),
     ),
 )
-async def list_articles(
-    parameters: Listing,
-    viewer: int | None,
-    article_queries: ArticleQueries,
-    budget: Budget,
-    limits: PageLimits,
-    site: Site,
-    request: Request[Any, Any, Any],
-) -> Answer:
+async def list_articles(request: ApiRequest[None, Listing]) -> Answer:
     """The published articles and your own, whatever their status, those published last first.
 
     All that is given narrows them down. `Link` leads to the pages before and after this one, where there are any, and
@@ -204,10 +194,11 @@ async def list_articles(
     Pages by `skip` shift when articles come and go. Pages by `cursor`, which begin with an empty one, do not, and the
     last is as cheap as the first. They may be shorter than `limit` where articles are long: follow `Link`.
     """
+    parameters = request.parameters
     cursor = parameters.place
-    async with limits.lists if parameters.q is msgspec.UNSET else limits.searches:
-        page = await article_queries.page(
-            viewer=viewer,
+    async with request.limits.lists if parameters.q is msgspec.UNSET else request.limits.searches:
+        page = await request.blog.article_queries.page(
+            viewer=request.viewer,
             limit=parameters.limit,
             skip=parameters.skip,
             after=cursor.after if cursor else None,
@@ -220,14 +211,14 @@ async def list_articles(
         if cursor is not None:
             page = shortened(page, parameters, backwards=cursor.before is not None)
         size = sum(lengths(page, parameters))
-        budget.check(size)
+        request.budget.check(size)
         shown = [parameters.shown(article) for article in page.articles]
-        content = await encode_page(shown, size, limits.large)
+        content = await encode_page(shown, size, request.limits.large)
     if cursor is None:
-        headers = links(request, site, skip=parameters.skip, limit=parameters.limit, more=page.more)
+        headers = links(request, request.site, skip=parameters.skip, limit=parameters.limit, more=page.more)
     else:
-        headers = cursor_links(request, site, parameters, cursor, page)
-    feed = f'<{site.url}/feed.atom>; rel="alternate"; type="{atom.MEDIA_TYPE}"'
+        headers = cursor_links(request, request.site, parameters, cursor, page)
+    feed = f'<{request.site.url}/feed.atom>; rel="alternate"; type="{atom.MEDIA_TYPE}"'
     headers["Link"] = f"{headers['Link']}, {feed}" if headers else feed
     if page.total is not None:
         headers["X-Total-Count"] = str(page.total)
@@ -237,8 +228,8 @@ async def list_articles(
 @get(
     "/articles/{article_id:str}",
     tags=["articles"],
-    dependencies={"which": article_number_or_slug},
     contract=Contract(
+        viewer=True,
         path=ArticleOrSlugPath,
         query=Selection,
         reply={JSON: ArticleReply, PARTIAL: PartialArticle},
@@ -247,125 +238,113 @@ async def list_articles(
         redirects=True,
     ),
 )
-async def show_article(
-    which: int | Slug,
-    parameters: Selection,
-    viewer: int | None,
-    article_queries: ArticleQueries,
-    now: Clock,
-) -> Answer:
+async def show_article(article_id: PathWord, request: ApiRequest[None, Selection]) -> Answer:
     """One article, by its id or its slug.
 
     Nobody but its author finds one that is not published: by its id, and by the slug that it is to have. A slug that
     the article had before leads to where it is.
     """
-    article = await article_queries.get(which, viewer=viewer, include=parameters.included)
-    shown = article_reply(article, parameters, headers=last_modified(article, now()))
+    parameters = request.parameters
+    article = await request.blog.article_queries.get(
+        article_number_or_slug(article_id), viewer=request.viewer, include=parameters.included
+    )
+    shown = article_reply(article, parameters, headers=last_modified(article, request.blog.now()))
     return respond(shown, media_type=parameters.media_type)
 
 
 @post(
     "/articles",
     tags=["articles"],
-    contract=Contract(body=NewArticle, reply=ArticleReply, signed_in=True, once=True, headers=("Location", "ETag")),
+    guards=[signed_in],
+    contract=Contract(body=NewArticle, reply=ArticleReply, once=True, headers=("Location", "ETag")),
 )
-async def write_article(
-    payload: NewArticle,
-    actor: int,
-    publishing: Publishing,
-    once: Once,
-) -> Answer:
+async def write_article(request: ApiRequest[NewArticle, None]) -> Answer:
     """Write an article, as a draft unless told otherwise.
 
     Published at once (`published`), or from some moment on (`publish_at`), which may be past: an article that was out
     elsewhere keeps its date.
     """
+    payload = request.payload
     check_times(payload)
 
     async def write(transaction: TransactionFactory) -> Reply:
-        article = await replace(publishing, transaction=transaction).write(actor=actor, **given(payload))
+        article = await replace(request.blog.publishing, transaction=transaction).write(
+            actor=request.actor, **given(payload)
+        )
         return article_reply(article, status=201, headers={"Location": f"/articles/{article.id}"})
 
-    return await once(write)
+    return await once(request, write)
 
 
 @patch(
     "/articles/{article_id:str}",
     tags=["articles"],
-    dependencies=ARTICLE,
+    guards=[signed_in],
     contract=Contract(
         path=ArticlePath,
         body=ArticleChanges,
         reply=ArticleReply,
-        signed_in=True,
         if_match=True,
         headers=("ETag",),
         problems=(NotTheAuthor, ArticleNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
-async def edit_article(
-    article: int,
-    payload: ArticleChanges,
-    actor: int,
-    expected: Precondition,
-    publishing: Publishing,
-) -> Answer:
+async def edit_article(article_id: PathWord, request: ApiRequest[ArticleChanges, None]) -> Answer:
     """Change an article of yours.
 
     What is not sent stays as it is. With `If-Match`, an article that was changed meanwhile is left alone. A `note`
     goes with the revision that comes of the change: alone it is refused, and what changes nothing makes no revision.
     """
+    payload = request.payload
     check_times(payload)
-    edited = await publishing.edit(actor=actor, article=article, expected=expected, **given(payload))
+    edited = await request.blog.publishing.edit(
+        actor=request.actor, article=article_number(article_id), expected=request.precondition, **given(payload)
+    )
     return respond(article_reply(edited))
 
 
 @delete(
     "/articles/{article_id:str}",
     tags=["articles"],
-    dependencies=ARTICLE,
+    guards=[signed_in],
     contract=Contract(
         path=ArticlePath,
-        signed_in=True,
         if_match=True,
         problems=(NotTheAuthor, ArticleNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
-async def delete_article(
-    article: int,
-    actor: int,
-    expected: Precondition,
-    publishing: Publishing,
-) -> None:
+async def delete_article(article_id: PathWord, request: ApiRequest[None, None]) -> None:
     """Delete an article of yours, and all its revisions.
 
     Nobody else is ever given its slug.
     """
-    await publishing.delete(actor=actor, article=article, expected=expected)
+    await request.blog.publishing.delete(
+        actor=request.actor, article=article_number(article_id), expected=request.precondition
+    )
 
 
 @post(
     "/articles/{article_id:str}/archive",
     status_code=200,
     tags=["articles"],
-    dependencies=ARTICLE,
+    guards=[signed_in],
     contract=Contract(
         path=ArticlePath,
         reply=ArticleReply,
-        signed_in=True,
         if_match=True,
         headers=("ETag",),
         problems=(NotTheAuthor, ArticleNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
-async def archive_article(
-    article: int,
-    actor: int,
-    expected: Precondition,
-    publishing: Publishing,
-) -> Answer:
+async def archive_article(article_id: PathWord, request: ApiRequest[None, None]) -> Answer:
     """Put an article of yours away.
 
     Nobody but you finds it from now on, until you publish it again.
     """
-    return respond(article_reply(await publishing.archive(actor=actor, article=article, expected=expected)))
+    return respond(
+        article_reply(
+            await request.blog.publishing.archive(
+                actor=request.actor, article=article_number(article_id), expected=request.precondition
+            )
+        )
+    )

@@ -5,11 +5,12 @@ from typing import Annotated, ClassVar, Literal, Self
 import msgspec
 from litestar import Response, post
 
-from blog.application.authenticating import Authenticating
 from blog.domain.logins import TooManyLogins
 from blog.domain.text import check_text
 from blog.domain.users import AccountDisabled, InvalidCredentials, Password
 from blog.entrypoints.http.contract import FORM, Body, Contract
+from blog.entrypoints.http.forwarded import client_of
+from blog.entrypoints.http.requests import ApiRequest
 
 
 class Line(str):
@@ -60,20 +61,16 @@ RFC 6749, section 5.2. It has no code for 429 and 503; `temporarily_unavailable`
     "/auth/login",
     status_code=200,
     tags=["auth"],
+    exclude_from_auth=True,
     contract=Contract(
         body=LoginForm,
         media_type=FORM,
-        exclude_from_auth=True,
         error_codes=ERROR_CODES,
         headers=("Cache-Control",),
         problems=(InvalidCredentials, AccountDisabled, TooManyLogins),
     ),
 )
-async def log_in(
-    payload: LoginForm,
-    authenticating: Authenticating,
-    client: str,
-) -> Response[Token]:
+async def log_in(request: ApiRequest[LoginForm, None]) -> Response[Token]:
     """Exchange a username and a password for an access token.
 
     The password grant of OAuth 2.0 (RFC 6749, section 4.3). Clients have no credentials of their own: what is sent as
@@ -83,7 +80,10 @@ async def log_in(
     After five failures for a name or from an address, each attempt has to wait longer, for 15 minutes at most: 429
     with `Retry-After`. A client that has signed in to the account within 30 days has five tries a minute instead.
     """
-    token = await authenticating.log_in(username=payload.username, password=payload.password, client=client)
+    payload = request.payload
+    token = await request.blog.authenticating.log_in(
+        username=payload.username, password=payload.password, client=client_of(request.scope)
+    )
     return Response(
         Token(access_token=token.access_token, expires_in=token.expires_in), headers={"Cache-Control": "no-store"}
     )

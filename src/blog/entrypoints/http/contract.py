@@ -1,4 +1,4 @@
-"""What a route takes and answers, declared once: the admission reads by it, the OpenAPI document shows it."""
+"""What a route takes and answers, declared once: `validate` reads by it, the OpenAPI document shows it."""
 
 import re
 from collections.abc import Mapping
@@ -53,9 +53,8 @@ class Contract:
     media_type: MediaType = JSON
     path: type[Path] | None = None
     query: type[Query] | None = None
-    signed_in: bool = False
-    exclude_from_auth: bool = False
-    """Whether the header Authorization is ignored, because the reply is the same for everybody."""
+    viewer: bool = False
+    """Whether the reply depends on who reads, without anybody having to be signed in."""
     error_codes: Mapping[int | str, str] = field(default_factory=dict)
     """The OAuth 2.0 codes (RFC 6749, section 5.2) that problems of the route carry as `error`.
 

@@ -11,6 +11,7 @@ from litestar.exceptions import NotFoundException
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.contract import Contract, LinkQuery
 from blog.entrypoints.http.replies import Answer
+from blog.entrypoints.http.requests import ApiRequest, PathWord
 
 FOLDER = Path(__file__).with_name("swagger_ui")
 PAGE = "index.html"
@@ -34,15 +35,15 @@ HEADERS = {
 
 
 @get("/docs", sync_to_thread=False, contract=Contract(query=LinkQuery))
-def show_docs(site: Site) -> Answer:
+def show_docs(request: ApiRequest[None, None]) -> Answer:
     """The page."""
-    return show_file(PAGE, site)
+    return show_file(PAGE, request.site)
 
 
 @get("/docs/{name:str}", sync_to_thread=False, contract=Contract(query=LinkQuery))
-def show_docs_file(name: str, site: Site) -> Answer:
+def show_docs_file(name: PathWord, request: ApiRequest[None, None]) -> Answer:
     """What the page consists of."""
-    return show_file(name, site)
+    return show_file(name, request.site)
 
 
 def show_file(name: str, site: Site) -> Answer:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
@@ -10,18 +10,17 @@ from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 import msgspec
 from litestar import Request, get
 
-from blog.application.queries import ArticleFilter, ArticleQueries, Include, Order, Sort, UserQueries
+from blog.application.queries import ArticleFilter, Include, Order, Sort
 from blog.domain.errors import Invalid, NotFound
 from blog.domain.tags import Tag, TagNotFound
 from blog.domain.users import Username, UserNotFound
 from blog.entrypoints.formats import atom, jsonfeed, rss
-from blog.entrypoints.formats.feeds import Feed, Site
+from blog.entrypoints.formats.feeds import Feed
 from blog.entrypoints.http.contract import Contract, LinkQuery, Path
-from blog.entrypoints.http.delivery import Budget
-from blog.entrypoints.http.limits import PageLimits
 from blog.entrypoints.http.listing import Cursor, around
 from blog.entrypoints.http.problems import SENTENCES, FieldError, InvalidRequest
 from blog.entrypoints.http.replies import Answer
+from blog.entrypoints.http.requests import ApiRequest, PathWord
 
 ENTRIES = 20
 """How many are on a page."""
@@ -80,60 +79,52 @@ class FeedPage(LinkQuery):
         return cursor
 
 
-FeedOf = Callable[..., Awaitable[Answer]]
-"""Answers the feed of some articles: its `title`, its address up to the format (`path`), what it is of (`home`)."""
+async def feed_of(
+    request: ApiRequest[None, FeedPage], wanted: ArticleFilter, *, title: str, path: str, home: str
+) -> Answer:
+    """The feed of some articles, as the request wants it.
 
-
-def feed_of(
-    request: Request[Any, Any, Any],
-    parameters: FeedPage,
-    article_queries: ArticleQueries,
-    site: Site,
-    budget: Budget,
-    limits: PageLimits,
-) -> Any:  # noqa: ANN401 - a `FeedOf`, which Litestar would want to validate
-    """Reads feeds as the request wants them."""
+    `path` is its address without the format, and `home` the address of what it is a feed of.
+    """
     kind = request.scope["path"].rstrip("/").rpartition(".")[2]
+    parameters, site = request.parameters, request.site
     place = parameters.place
     asked = dict(parse_qsl(request.scope["query_string"].decode(errors="replace")))
 
-    async def answer(wanted: ArticleFilter, *, title: str, path: str, home: str) -> Answer:
-        def page(cursor: str | None) -> str:
-            # What third parties add to a link is nothing of the feed's address.
-            content = {"content": asked["content"]} if "content" in asked else {}
-            query = urlencode(content | ({"cursor": cursor} if cursor else {}))
-            return f"{site.url}{path}.{kind}" + (f"?{query}" if query else "")
+    def page(cursor: str | None) -> str:
+        # What third parties add to a link is nothing of the feed's address.
+        content = {"content": asked["content"]} if "content" in asked else {}
+        query = urlencode(content | ({"cursor": cursor} if cursor else {}))
+        return f"{site.url}{path}.{kind}" + (f"?{query}" if query else "")
 
-        included = {Include.AUTHOR, *([Include.CONTENT_HTML] if parameters.content == "full" else [])}
-        async with limits.feeds:
-            # Whoever asks: a feed is for anybody, and its reader may keep it where others see it.
-            found = await article_queries.page(
-                viewer=None,
-                limit=ENTRIES,
-                after=place.after,
-                before=place.before,
-                filter=wanted,
-                order=LATEST,
-                include=included,
-            )
-            budget.check(sum(len(article.content_html or "") for article in found.articles))
-            cursors = around(SORT, place, found)
-            feed = Feed(
-                site=site,
-                title=title,
-                home=home,
-                page=page(asked.get("cursor")),
-                first=page(None),
-                previous=page(cursors["prev"]) if "prev" in cursors else None,
-                next=page(cursors["next"]) if "next" in cursors else None,
-                articles=found.articles,
-            )
-            # No Last-Modified: an article that is taken back leaves the others as old as they are, and a reader that
-            # goes by dates alone would keep it. The entity tag is of all that is shown.
-            content = await asyncio.to_thread(FORMATS[kind], feed)
-            return Answer(content, media_type=MEDIA_TYPES[kind])
-
-    return answer
+    included = {Include.AUTHOR, *([Include.CONTENT_HTML] if parameters.content == "full" else [])}
+    async with request.limits.feeds:
+        # Whoever asks: a feed is for anybody, and its reader may keep it where others see it.
+        found = await request.blog.article_queries.page(
+            viewer=None,
+            limit=ENTRIES,
+            after=place.after,
+            before=place.before,
+            filter=wanted,
+            order=LATEST,
+            include=included,
+        )
+        request.budget.check(sum(len(article.content_html or "") for article in found.articles))
+        cursors = around(SORT, place, found)
+        feed = Feed(
+            site=site,
+            title=title,
+            home=home,
+            page=page(asked.get("cursor")),
+            first=page(None),
+            previous=page(cursors["prev"]) if "prev" in cursors else None,
+            next=page(cursors["next"]) if "next" in cursors else None,
+            articles=found.articles,
+        )
+        # No Last-Modified: an article that is taken back leaves the others as old as they are, and a reader that
+        # goes by dates alone would keep it. The entity tag is of all that is shown.
+        content = await asyncio.to_thread(FORMATS[kind], feed)
+        return Answer(content, media_type=MEDIA_TYPES[kind])
 
 
 def in_each_format(path: str) -> list[str]:
@@ -151,62 +142,57 @@ def tag_of(request: Request[Any, Any, Any]) -> Tag:
         raise TagNotFound from None
 
 
-FEED = {"feed": feed_of}
 SHOWN = {atom.MEDIA_TYPE: str, rss.MEDIA_TYPE: str, jsonfeed.MEDIA_TYPE: jsonfeed.JsonFeed}
 
 
 @get(
     in_each_format("/feed"),
     tags=["feeds"],
-    dependencies=FEED,
+    exclude_from_auth=True,
     contract=Contract(
         address="/feed.{format}",
         path=FeedPath,
         query=FeedPage,
-        exclude_from_auth=True,
         reply=SHOWN,
         problems=(NoSuchFormat,),
     ),
 )
-async def show_feed(feed: FeedOf, site: Site) -> Answer:
+async def show_feed(request: ApiRequest[None, FeedPage]) -> Answer:
     """The latest articles as a feed.
 
     Twenty on a page; `next` and `previous` lead on (RFC 5005). The `id` of an entry stays what it is, whatever
     becomes of the article's title and address.
     """
-    return await feed(ArticleFilter(), title=site.name, path="/feed", home=site.list_of_articles())
+    return await feed_of(
+        request, ArticleFilter(), title=request.site.name, path="/feed", home=request.site.list_of_articles()
+    )
 
 
 @get(
     in_each_format("/users/{username:str}/feed"),
     tags=["feeds"],
-    dependencies=FEED,
+    exclude_from_auth=True,
     contract=Contract(
         address="/users/{username}/feed.{format}",
         path=FeedOfAuthorPath,
         query=FeedPage,
-        exclude_from_auth=True,
         reply=SHOWN,
         problems=(UserNotFound,),
     ),
 )
-async def show_feed_of_author(
-    username: str,
-    feed: FeedOf,
-    site: Site,
-    user_queries: UserQueries,
-) -> Answer:
+async def show_feed_of_author(username: PathWord, request: ApiRequest[None, FeedPage]) -> Answer:
     """The latest articles of an author as a feed."""
     try:
         name = Username(username)
     except Invalid:
         raise UserNotFound from None
-    author = (await user_queries.profile(name)).username
-    return await feed(
+    author = (await request.blog.user_queries.profile(name)).username
+    return await feed_of(
+        request,
         ArticleFilter(author=name),
-        title=f"{author} · {site.name}",
+        title=f"{author} · {request.site.name}",
         path=f"/users/{author}/feed",
-        home=site.author(author),
+        home=request.site.author(author),
     )
 
 
@@ -214,29 +200,25 @@ async def show_feed_of_author(
 @get(
     "/tags/{rest:path}",
     tags=["feeds"],
-    dependencies=FEED,
+    exclude_from_auth=True,
     contract=Contract(
         address="/tags/{tag}/feed.{format}",
         path=FeedOfTagPath,
         query=FeedPage,
-        exclude_from_auth=True,
         reply=SHOWN,
         problems=(TagNotFound,),
     ),
 )
-async def show_feed_of_tag(
-    request: Request[Any, Any, Any],
-    feed: FeedOf,
-    site: Site,
-) -> Answer:
+async def show_feed_of_tag(request: ApiRequest[None, FeedPage]) -> Answer:
     """The latest articles that have a tag as a feed.
 
     It is empty as long as none has, so that whoever waits for the first one finds it there.
     """
     tag = tag_of(request)
-    return await feed(
+    return await feed_of(
+        request,
         ArticleFilter(tags=(tag,)),
-        title=f"{tag} · {site.name}",
+        title=f"{tag} · {request.site.name}",
         path=f"/tags/{quote(tag, safe='')}/feed",
-        home=site.list_of_articles(tag=tag),
+        home=request.site.list_of_articles(tag=tag),
     )

@@ -6,9 +6,9 @@ from typing import Literal
 import msgspec
 from litestar import get
 
-from blog.application.ports import Readiness
 from blog.domain.errors import Unavailable
-from blog.entrypoints.http.contract import Contract
+from blog.entrypoints.http.contract import OPEN
+from blog.entrypoints.http.requests import ApiRequest
 
 
 class Health(msgspec.Struct):
@@ -44,16 +44,16 @@ class AboutToStop(Unavailable):
     sentence = "The service is about to stop. It still answers what it is asked; ask another instance from now on."
 
 
-@get("/health/live", tags=["health"], contract=Contract(exclude_from_auth=True))
+@get("/health/live", tags=["health"], exclude_from_auth=True, contract=OPEN)
 async def show_live() -> Health:
     """Answers as long as the process does."""
     return Health()
 
 
-@get("/health/ready", tags=["health"], contract=Contract(exclude_from_auth=True))
-async def show_ready(readiness: Readiness, drain: Drain) -> Health:
+@get("/health/ready", tags=["health"], exclude_from_auth=True, contract=OPEN)
+async def show_ready(request: ApiRequest[None, None]) -> Health:
     """Answers once the database does and has every migration, until the service is about to stop."""
-    if drain.begun:
+    if request.app.state["drain"].begun:
         raise AboutToStop
-    await readiness.check()
+    await request.blog.readiness.check()
     return Health()

@@ -4,7 +4,7 @@ Litestar would document what Litestar validates; here the admission validates, b
 refuses is known from there too.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from inspect import getdoc
@@ -28,16 +28,8 @@ from blog.domain.text import Line as TextLine
 from blog.domain.users import Email, InvalidToken, NewPassword, Password, Username
 from blog.domain.web_addresses import WebAddress
 from blog.entrypoints.formats.feeds import Site
-from blog.entrypoints.http.admission import (
-    BODY_SECONDS,
-    FORM_TOO_LARGE,
-    GUARDED,
-    KEY,
-    MAX_BODY,
-    MAX_FORM,
-    NO_IF_MATCH,
-)
 from blog.entrypoints.http.auth import Line
+from blog.entrypoints.http.authentication import signed_in
 from blog.entrypoints.http.conditions import ENTITY_TAG
 from blog.entrypoints.http.contract import FORM, JSON, OPEN, Body, Contract, Path, Query, address_of
 from blog.entrypoints.http.edge import MAX_HEADERS, MAX_TARGET
@@ -58,6 +50,15 @@ from blog.entrypoints.http.problems import (
     with_error_code,
 )
 from blog.entrypoints.http.replies import Answer
+from blog.entrypoints.http.validation import (
+    BODY_SECONDS,
+    FORM_TOO_LARGE,
+    GUARDED,
+    KEY,
+    MAX_BODY,
+    MAX_FORM,
+    NO_IF_MATCH,
+)
 
 DESCRIPTION = """\
 Users, and articles that are drafts or published.
@@ -256,7 +257,7 @@ def serve(site: Site, routes: Iterable[HTTPRouteHandler]) -> HTTPRouteHandler:
     """A route that shows the document of the others."""
     content = msgspec.json.encode(document(site, routes))
 
-    @get("/openapi.json", sync_to_thread=False)
+    @get("/openapi.json", sync_to_thread=False, contract=OPEN)
     def show_openapi() -> Answer:
         return Answer(content, media_type=JSON)
 
@@ -322,7 +323,7 @@ def _operation(route: HTTPRouteHandler, references: Mapping[Any, Any]) -> dict[s
     success = {"description": HTTPStatus(route.status_code).phrase, **_headers(terms.headers)}
     if replies:
         success["content"] = {media_type: {"schema": references[model]} for media_type, model in replies.items()}
-    operation["responses"] = {str(route.status_code): success, **_problems(terms, route.http_methods)}
+    operation["responses"] = {str(route.status_code): success, **_problems(route, terms)}
     if "GET" in route.http_methods and "Cache-Control" not in terms.headers:
         known = "It is what the client has already (RFC 9110, section 15.4.5)."
         operation["responses"]["304"] = {"description": known}
@@ -330,16 +331,16 @@ def _operation(route: HTTPRouteHandler, references: Mapping[Any, Any]) -> dict[s
         moved = {"description": "It is at another address now.", **_headers(["Location"])}
         operation["responses"]["308"] = moved
     tokens: list[dict[str, list[str]]] = [{"password": []}, {"bearer": []}]
-    takes_token = terms.signed_in or "viewer" in get_type_hints(route.fn)
-    security = [*([] if terms.signed_in else [{}]), *tokens] if takes_token else []
+    needs_token = signed_in in (route.guards or ())
+    security = [*([] if needs_token else [{}]), *tokens] if needs_token or terms.viewer else []
     # None is said, too: where nothing is said, generators ask for what they like.
     return {name: value for name, value in operation.items() if value} | {"security": security}
 
 
-def _problems(terms: Contract, methods: Collection[str]) -> dict[str, Any]:
+def _problems(route: HTTPRouteHandler, terms: Contract) -> dict[str, Any]:
     """The problems of a route: what it raises itself, and what everything does that takes what it takes."""
     shared = {400, 414, 422, 431, 500, 503} | ({408, 413, 415} if terms.body else set())
-    if not terms.exclude_from_auth:
+    if not route.opt.get("exclude_from_auth"):
         shared.add(401)
     responses = {status: {"$ref": f"#/components/responses/{_name(status)}"} for status in shared}
     if terms.body and terms.media_type == FORM:
@@ -350,7 +351,7 @@ def _problems(terms: Contract, methods: Collection[str]) -> dict[str, Any]:
         raised.setdefault(status_of(error), []).append(error)
     if terms.once:
         raised.setdefault(409, []).append(StillRunning)
-    if terms.if_match and not GUARDED.isdisjoint(methods):
+    if terms.if_match and not GUARDED.isdisjoint(route.http_methods):
         responses[428] = {"$ref": f"#/components/responses/{_name(428)}"}
     for status, errors in raised.items():
         sentences = " ".join(f"{error.sentence.rstrip('.')}." for error in errors)

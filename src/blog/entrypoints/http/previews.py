@@ -8,15 +8,15 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Response, delete, get, post
 
-from blog.application.previewing import Previewing
 from blog.domain.articles import ArticleNotFound, NotTheAuthor
 from blog.domain.previews import Preview, Previewed, PreviewNotFound
 from blog.domain.working_copies import WorkingCopyNotFound
-from blog.entrypoints.formats.feeds import Site
-from blog.entrypoints.http.articles import ARTICLE, ArticlePath
+from blog.entrypoints.http.articles import ArticlePath, article_number
+from blog.entrypoints.http.authentication import signed_in
 from blog.entrypoints.http.contract import JSON, Body, Contract, LinkQuery
 from blog.entrypoints.http.listing import ArticleReply, IncludeList, Selection
 from blog.entrypoints.http.replies import Answer
+from blog.entrypoints.http.requests import ApiRequest, PathWord
 
 DAY = 24 * 60 * 60
 
@@ -74,26 +74,22 @@ WITH_HTML = Selection(include=IncludeList("content_html"))
 @post(
     "/articles/{article_id:str}/previews",
     tags=["previews"],
-    dependencies=ARTICLE,
+    guards=[signed_in],
     contract=Contract(
         path=ArticlePath,
         body=NewPreview,
-        signed_in=True,
         headers=("Cache-Control",),
         problems=(*PROBLEMS, WorkingCopyNotFound),
     ),
 )
-async def issue_preview(
-    article: int,
-    payload: NewPreview,
-    actor: int,
-    previewing: Previewing,
-    site: Site,
-) -> Response[IssuedPreviewReply]:
+async def issue_preview(article_id: PathWord, request: ApiRequest[NewPreview, None]) -> Response[IssuedPreviewReply]:
     """Make a link that shows an article of yours, or its working copy, to whoever has it."""
+    payload = request.payload
     lifetime = timedelta(seconds=payload.expires_in)
-    issued = await previewing.issue(actor=actor, article=article, of=payload.of, lifetime=lifetime)
-    url = f"{site.path}/preview?token={issued.token}"
+    issued = await request.blog.previewing.issue(
+        actor=request.actor, article=article_number(article_id), of=payload.of, lifetime=lifetime
+    )
+    url = f"{request.site.path}/preview?token={issued.token}"
     content = IssuedPreviewReply(**_shown(issued.preview), token=issued.token, url=url)
     return Response(content, headers=SECRET)
 
@@ -101,32 +97,28 @@ async def issue_preview(
 @get(
     "/articles/{article_id:str}/previews",
     tags=["previews"],
-    dependencies=ARTICLE,
-    contract=Contract(path=ArticlePath, signed_in=True, problems=PROBLEMS),
+    guards=[signed_in],
+    contract=Contract(path=ArticlePath, problems=PROBLEMS),
 )
-async def list_previews(
-    article: int,
-    actor: int,
-    previewing: Previewing,
-) -> Sequence[PreviewReply]:
+async def list_previews(article_id: PathWord, request: ApiRequest[None, None]) -> Sequence[PreviewReply]:
     """The previews of an article of yours that have not expired, the newest first."""
-    return [PreviewReply(**_shown(preview)) for preview in await previewing.list(actor=actor, article=article)]
+    return [
+        PreviewReply(**_shown(preview))
+        for preview in await request.blog.previewing.list(actor=request.actor, article=article_number(article_id))
+    ]
 
 
 @delete(
     "/articles/{article_id:str}/previews/{preview_id:str}",
     tags=["previews"],
-    dependencies=ARTICLE | {"preview": preview_number},
-    contract=Contract(path=PreviewPath, signed_in=True, problems=(*PROBLEMS, PreviewNotFound)),
+    guards=[signed_in],
+    contract=Contract(path=PreviewPath, problems=(*PROBLEMS, PreviewNotFound)),
 )
-async def revoke_preview(
-    article: int,
-    preview: int,
-    actor: int,
-    previewing: Previewing,
-) -> None:
+async def revoke_preview(article_id: PathWord, preview_id: PathWord, request: ApiRequest[None, None]) -> None:
     """Take a link back."""
-    await previewing.revoke(actor=actor, article=article, preview=preview)
+    await request.blog.previewing.revoke(
+        actor=request.actor, article=article_number(article_id), preview=preview_number(preview_id)
+    )
 
 
 @get(
@@ -136,12 +128,9 @@ async def revoke_preview(
         query=PreviewToken, reply=ArticleReply, headers=("Cache-Control",), problems=(PreviewNotFound,)
     ),
 )
-async def show_preview(
-    parameters: PreviewToken,
-    previewing: Previewing,
-) -> Answer:
+async def show_preview(request: ApiRequest[None, PreviewToken]) -> Answer:
     """What a link shows, as it stands, with its HTML."""
-    article = await previewing.show(parameters.token)
+    article = await request.blog.previewing.show(request.parameters.token)
     return Answer(msgspec.json.encode(WITH_HTML.shown(article)), media_type=JSON, headers=SECRET)
 
 

@@ -6,34 +6,53 @@ from typing import Any
 
 import msgspec
 import xxhash
+from litestar import Litestar, Request, Response
 
-from blog.application.ports import Reply, RequestKey, TransactionFactory
-from blog.application.remembering import Remembering
+from blog.application.ports import Reply, TransactionFactory
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.contract import JSON
+from blog.entrypoints.http.requests import ApiRequest
 
 
-class Answer:
-    """Bytes on their way: an ASGI application, as which Litestar sends it without a look at each header."""
+class Answer(Response[bytes]):
+    """A response whose body is encoded.
 
-    __slots__ = ("_body", "_start")
+    It sends its headers as they are. Litestar would look at each, which takes as long as a tenth of a read.
+    """
 
     def __init__(
         self, body: bytes, *, media_type: str, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> None:
-        own = [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())]
-        said = [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
-        self._start = {"type": "http.response.start", "status": status, "headers": own + said}
-        self._body = {"type": "http.response.body", "body": body, "more_body": False}
+        super().__init__(body, media_type=media_type, status_code=status, headers=headers)
 
-    async def __call__(self, _: Any, __: Any, send: Any) -> None:  # noqa: ANN401
-        """Send it."""
-        await send(self._start)
-        await send(self._body)
+    def to_asgi_response(
+        self,
+        app: Litestar | None,
+        request: Request[Any, Any, Any],
+        *,
+        headers: dict[str, str] | None = None,
+        **others: Any,  # noqa: ANN401 - those of Litestar
+    ) -> Any:  # noqa: ANN401 - an ASGI application
+        """What sends it: with the `headers` of the route as well, unless the response has others of their names."""
+        if self.cookies or self.background or others.get("cookies") or others.get("background"):
+            return super().to_asgi_response(app, request, headers=headers, **others)
+        said = {**headers, **self.headers} if headers else self.headers
+        start = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": [
+                (b"content-type", str(self.media_type).encode()),
+                (b"content-length", str(len(self.content)).encode()),
+                *((name.lower().encode(), value.encode("latin-1")) for name, value in said.items()),
+            ],
+        }
+        body = {"type": "http.response.body", "body": self.content, "more_body": False}
 
+        async def send_response(_: Any, __: Any, send: Any) -> None:  # noqa: ANN401
+            await send(start)
+            await send(body)
 
-Once = Callable[[Callable[[TransactionFactory], Awaitable[Reply]]], Awaitable[Answer]]
-"""Answers by what some work replies, which is given the transaction to do it in."""
+        return send_response
 
 
 def reply(shown: object, *, edition: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
@@ -51,23 +70,16 @@ def respond(answer: Reply, *, media_type: str = JSON) -> Answer:
     return Answer(answer.body, media_type=media_type, status=answer.status, headers=answer.headers)
 
 
-def once(
-    request_key: RequestKey | None,
-    remembering: Remembering,
-    site: Site,
-) -> Any:  # noqa: ANN401 - an `Once`, which Litestar would want to validate
-    """Does some work once for each `Idempotency-Key`, or each time where the request has none.
+async def once(request: ApiRequest[Any, Any], work: Callable[[TransactionFactory], Awaitable[Reply]]) -> Answer:
+    """Do some work once for each `Idempotency-Key`, or each time where the request has none.
 
-    What the work replies, and what is stored of it, has its `Location` without the path of the site, which is added
-    when it is sent: so a stored reply is right also where `SITE_URL` has changed since.
+    The work is given the transaction to do it in. What it replies, and what is stored of it, has its `Location`
+    without the path of the site, which is added when it is sent: so a stored reply is right also where `SITE_URL` has
+    changed since.
     """
-
-    async def do(work: Callable[[TransactionFactory], Awaitable[Reply]]) -> Answer:
-        if request_key is None:
-            return respond(_located(await work(remembering.transaction), site))
-        return respond(_located(await remembering.once(request_key, work), site))
-
-    return do
+    remembering, key = request.blog.remembering, request.request_key
+    done = await (work(remembering.transaction) if key is None else remembering.once(key, work))
+    return respond(_located(done, request.site))
 
 
 def _located(answer: Reply, site: Site) -> Reply:

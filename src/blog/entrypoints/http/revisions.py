@@ -7,19 +7,19 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, get, post
+from litestar import get, post
 
 from blog.application.ports import Reply, TransactionFactory
 from blog.application.queries import plain
-from blog.application.revising import Revising
 from blog.domain.articles import ArticleNotFound, NotTheAuthor
-from blog.domain.preconditions import EditedMeanwhile, Precondition, VersionExcluded
+from blog.domain.preconditions import EditedMeanwhile, VersionExcluded
 from blog.domain.revisions import Change, RevisionNotFound
-from blog.entrypoints.formats.feeds import Site
-from blog.entrypoints.http.articles import ARTICLE, ArticlePath, article_reply
+from blog.entrypoints.http.articles import ArticlePath, article_number, article_reply
+from blog.entrypoints.http.authentication import signed_in
 from blog.entrypoints.http.contract import JSON, Contract, Query
 from blog.entrypoints.http.listing import ArticleReply, links
-from blog.entrypoints.http.replies import Answer, Once
+from blog.entrypoints.http.replies import Answer, once
+from blog.entrypoints.http.requests import ApiRequest, PathWord
 
 Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1, description="The number of a version.")]
 
@@ -80,111 +80,98 @@ def version_number(version: str) -> int:
     return int(version)
 
 
-REVISION = ARTICLE | {"number": version_number}
 PROBLEMS = (NotTheAuthor, ArticleNotFound)
 
 
 @get(
     "/articles/{article_id:str}/revisions",
     tags=["revisions"],
-    dependencies=ARTICLE,
+    guards=[signed_in],
     contract=Contract(
         path=ArticlePath,
         query=RevisionPage,
         reply=list[ChangeReply],
-        signed_in=True,
         headers=("Link",),
         problems=PROBLEMS,
     ),
 )
-async def list_revisions(
-    article: int,
-    parameters: RevisionPage,
-    actor: int,
-    revising: Revising,
-    site: Site,
-    request: Request[Any, Any, Any],
-) -> Answer:
+async def list_revisions(article_id: PathWord, request: ApiRequest[None, RevisionPage]) -> Answer:
     """What was done to an article of yours, the newest first."""
-    skip, limit = parameters.skip, parameters.limit
-    changes = await revising.changes(actor=actor, article=article, skip=skip, limit=limit + 1)
+    skip, limit = request.parameters.skip, request.parameters.limit
+    changes = await request.blog.revising.changes(
+        actor=request.actor, article=article_number(article_id), skip=skip, limit=limit + 1
+    )
     content = msgspec.json.encode([ChangeReply(**_change(change)) for change in changes[:limit]])
-    headers = links(request, site, skip=skip, limit=limit, more=len(changes) > limit)
+    headers = links(request, request.site, skip=skip, limit=limit, more=len(changes) > limit)
     return Answer(content, media_type=JSON, headers=headers)
 
 
 @get(
     "/articles/{article_id:str}/revisions/{version:str}",
     tags=["revisions"],
-    dependencies=REVISION,
-    contract=Contract(path=RevisionPath, signed_in=True, problems=(*PROBLEMS, RevisionNotFound)),
+    guards=[signed_in],
+    contract=Contract(path=RevisionPath, problems=(*PROBLEMS, RevisionNotFound)),
 )
-async def show_revision(
-    article: int,
-    number: int,
-    actor: int,
-    revising: Revising,
-) -> RevisionReply:
+async def show_revision(article_id: PathWord, version: PathWord, request: ApiRequest[None, None]) -> RevisionReply:
     """What an article of yours was."""
-    revision = await revising.read(actor=actor, article=article, version=number)
+    number = version_number(version)
+    revision = await request.blog.revising.read(
+        actor=request.actor, article=article_number(article_id), version=number
+    )
     return RevisionReply(**_change(revision), **plain(revision.manuscript))
 
 
 @get(
     "/articles/{article_id:str}/revisions/{version:str}/diff",
     tags=["revisions"],
-    dependencies=REVISION,
-    contract=Contract(path=RevisionPath, query=Against, signed_in=True, problems=(*PROBLEMS, RevisionNotFound)),
+    guards=[signed_in],
+    contract=Contract(path=RevisionPath, query=Against, problems=(*PROBLEMS, RevisionNotFound)),
 )
 async def compare_revisions(
-    article: int,
-    number: int,
-    parameters: Against,
-    actor: int,
-    revising: Revising,
+    article_id: PathWord, version: PathWord, request: ApiRequest[None, Against]
 ) -> Comparison:
     """What a version of an article of yours changed against another.
 
     Where the versions differ in very many lines, all lines of the one are replaced by all lines of the other. What
     still takes too long to compare is refused (422).
     """
-    diff = await revising.compare(actor=actor, article=article, version=number, against=parameters.against)
-    return Comparison(version=number, against=parameters.against, diff=diff)
+    number, against = version_number(version), request.parameters.against
+    diff = await request.blog.revising.compare(
+        actor=request.actor, article=article_number(article_id), version=number, against=against
+    )
+    return Comparison(version=number, against=against, diff=diff)
 
 
 @post(
     "/articles/{article_id:str}/revisions/{version:str}/restore",
     status_code=200,
     tags=["revisions"],
-    dependencies=REVISION,
+    guards=[signed_in],
     contract=Contract(
         path=RevisionPath,
         reply=ArticleReply,
-        signed_in=True,
         if_match=True,
         once=True,
         headers=("ETag",),
         problems=(*PROBLEMS, RevisionNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
-async def restore_revision(
-    article: int,
-    number: int,
-    actor: int,
-    expected: Precondition,
-    revising: Revising,
-    once: Once,
-) -> Answer:
+async def restore_revision(article_id: PathWord, version: PathWord, request: ApiRequest[None, None]) -> Answer:
     """Make the text of an article of yours what it was in a version before.
 
     That is a new version itself.
     """
+    number = version_number(version)
 
     async def restore(transaction: TransactionFactory) -> Reply:
-        restoring = replace(revising, transaction=transaction)
-        return article_reply(await restoring.restore(actor=actor, article=article, version=number, expected=expected))
+        restoring = replace(request.blog.revising, transaction=transaction)
+        return article_reply(
+            await restoring.restore(
+                actor=request.actor, article=article_number(article_id), version=number, expected=request.precondition
+            )
+        )
 
-    return await once(restore)
+    return await once(request, restore)
 
 
 def _change(change: Change) -> dict[str, Any]:

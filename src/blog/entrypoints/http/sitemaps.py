@@ -6,12 +6,10 @@ from typing import Annotated
 import msgspec
 from litestar import get
 
-from blog.application.queries import ArticleQueries
 from blog.entrypoints.formats import sitemaps
-from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.contract import Contract, LinkQuery
-from blog.entrypoints.http.limits import PageLimits
 from blog.entrypoints.http.replies import Answer
+from blog.entrypoints.http.requests import ApiRequest
 
 URLS = 50_000
 """How many a sitemap may hold (sitemaps.org)."""
@@ -32,28 +30,24 @@ class SitemapPage(LinkQuery):
     tags=["feeds"],
     contract=Contract(query=SitemapPage, reply={sitemaps.MEDIA_TYPE: str}),
 )
-async def show_sitemap(
-    parameters: SitemapPage,
-    article_queries: ArticleQueries,
-    site: Site,
-    limits: PageLimits,
-) -> Answer:
+async def show_sitemap(request: ApiRequest[None, SitemapPage]) -> Answer:
     """Where all articles are that anybody may read.
 
     It is an index of parts where there are too many for one. Where there is no article, the sitemap or its part is
     empty.
     """
-    async with limits.sitemaps:
+    parameters = request.parameters
+    async with request.limits.sitemaps:
         if parameters.part is msgspec.UNSET:
-            parts = await article_queries.parts(size=URLS)
+            parts = await request.blog.article_queries.parts(size=URLS)
             if len(parts) > 1:
-                return _reply(sitemaps.write_index(site, parts))
+                return _reply(sitemaps.write_index(request.site, parts))
             part = parts[0] if parts else 0
         else:
             part = parameters.part
-        addresses = await article_queries.addresses(part=part, size=URLS)
+        addresses = await request.blog.article_queries.addresses(part=part, size=URLS)
         # A second's work, where there are tens of thousands.
-        return _reply(await asyncio.to_thread(sitemaps.write, site, addresses))
+        return _reply(await asyncio.to_thread(sitemaps.write, request.site, addresses))
 
 
 def _reply(content: bytes) -> Answer:
@@ -66,6 +60,6 @@ def _reply(content: bytes) -> Answer:
     sync_to_thread=False,
     contract=Contract(query=LinkQuery, reply={"text/plain": str}),
 )
-def show_robots(site: Site) -> Answer:
+def show_robots(request: ApiRequest[None, None]) -> Answer:
     """What robots may read: everything but previews."""
-    return Answer(sitemaps.robots(site), media_type="text/plain; charset=utf-8")
+    return Answer(sitemaps.robots(request.site), media_type="text/plain; charset=utf-8")

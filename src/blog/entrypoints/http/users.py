@@ -2,8 +2,7 @@
 
 from litestar import Response, delete, get, post
 
-from blog.application.accounts import Accounts
-from blog.application.queries import AccountView, ProfileView, UserQueries
+from blog.application.queries import AccountView, ProfileView
 from blog.domain.errors import Invalid
 from blog.domain.logins import TooManyLogins
 from blog.domain.users import (
@@ -17,8 +16,10 @@ from blog.domain.users import (
     UserNotFound,
     WrongPassword,
 )
-from blog.entrypoints.formats.feeds import Site
-from blog.entrypoints.http.contract import Body, Contract, Path
+from blog.entrypoints.http.authentication import signed_in
+from blog.entrypoints.http.contract import OPEN, Body, Contract, Path
+from blog.entrypoints.http.forwarded import client_of
+from blog.entrypoints.http.requests import ApiRequest, PathWord
 
 
 class Registration(Body):
@@ -44,60 +45,59 @@ class Farewell(Body):
 @post(
     "/users",
     tags=["users"],
+    exclude_from_auth=True,
     contract=Contract(
         body=Registration,
-        exclude_from_auth=True,
         headers=("Location",),
         problems=(RegistrationClosed, EmailTaken, UsernameTaken),
     ),
 )
-async def register(payload: Registration, accounts: Accounts, site: Site, client: str) -> Response[AccountView]:
+async def register(request: ApiRequest[Registration, None]) -> Response[AccountView]:
     """Register an account.
 
     Names and addresses that differ in case alone are the same. A password that many others have, and one's own name
     or address, is refused (422). Where registration is closed, every request is (403).
     """
-    user = await accounts.register(
-        email=payload.email, username=payload.username, password=payload.password, client=client
+    payload = request.payload
+    user = await request.blog.accounts.register(
+        email=payload.email, username=payload.username, password=payload.password, client=client_of(request.scope)
     )
-    return Response(user, headers={"Location": f"{site.path}/users/{user.username}"})
+    return Response(user, headers={"Location": f"{request.site.path}/users/{user.username}"})
 
 
-@post("/users", sync_to_thread=False, contract=Contract(exclude_from_auth=True))
+@post("/users", sync_to_thread=False, exclude_from_auth=True)
 def refuse_registration() -> None:
     """Say that registration is closed, whatever was sent."""
     raise RegistrationClosed
 
 
-@get("/users/me", tags=["users"], contract=Contract(signed_in=True))
-async def show_me(account: AccountView) -> AccountView:
+@get("/users/me", tags=["users"], guards=[signed_in], contract=OPEN)
+async def show_me(request: ApiRequest[None, None]) -> AccountView:
     """Your own account."""
-    return account
+    return request.account
 
 
 @delete(
     "/users/me",
     tags=["users"],
-    contract=Contract(body=Farewell, signed_in=True, problems=(WrongPassword, TooManyLogins)),
+    guards=[signed_in],
+    contract=Contract(body=Farewell, problems=(WrongPassword, TooManyLogins)),
 )
-async def delete_me(
-    payload: Farewell,
-    actor: int,
-    accounts: Accounts,
-    client: str,
-) -> None:
+async def delete_me(request: ApiRequest[Farewell, None]) -> None:
     """Delete your account and every article it wrote.
 
     Its tokens do not hold from then on.
     """
-    await accounts.delete(actor=actor, password=payload.password, client=client)
+    await request.blog.accounts.delete(
+        actor=request.actor, password=request.payload.password, client=client_of(request.scope)
+    )
 
 
 @get("/users/{username:str}", tags=["users"], contract=Contract(path=UserPath, problems=(UserNotFound,)))
-async def show_profile(username: str, user_queries: UserQueries) -> ProfileView:
+async def show_profile(username: PathWord, request: ApiRequest[None, None]) -> ProfileView:
     """A public profile."""
     try:
         name = Username(username)
     except Invalid:
         raise UserNotFound from None
-    return await user_queries.profile(name)
+    return await request.blog.user_queries.profile(name)

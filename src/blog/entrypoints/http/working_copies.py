@@ -8,21 +8,22 @@ from litestar import delete, get, patch, post
 
 from blog.application.ports import Reply, TransactionFactory
 from blog.application.queries import WorkingCopyView
-from blog.application.reworking import Reworking
 from blog.domain.articles import ArticleNotFound, NotTheAuthor, Title
-from blog.domain.preconditions import EditedMeanwhile, Precondition, VersionExcluded
+from blog.domain.preconditions import EditedMeanwhile, VersionExcluded
 from blog.domain.working_copies import WorkingCopyNotFound
 from blog.entrypoints.http.articles import (
-    ARTICLE,
     ArticlePath,
     LongContent,
     TextFields,
+    article_number,
     article_reply,
     given,
 )
+from blog.entrypoints.http.authentication import signed_in
 from blog.entrypoints.http.contract import Contract
 from blog.entrypoints.http.listing import ArticleReply
-from blog.entrypoints.http.replies import Answer, Once, reply, respond
+from blog.entrypoints.http.replies import Answer, once, reply, respond
+from blog.entrypoints.http.requests import ApiRequest, PathWord
 
 
 class WorkingCopyChanges(TextFields):
@@ -49,97 +50,83 @@ PROBLEMS = (NotTheAuthor, ArticleNotFound)
 @get(
     "/articles/{article_id:str}/working-copy",
     tags=["working copies"],
-    dependencies=ARTICLE,
+    guards=[signed_in],
     contract=Contract(
         path=ArticlePath,
         reply=WorkingCopyView,
-        signed_in=True,
         headers=("ETag",),
         problems=(*PROBLEMS, WorkingCopyNotFound),
     ),
 )
-async def show_working_copy(
-    article: int,
-    actor: int,
-    reworking: Reworking,
-) -> Answer:
+async def show_working_copy(article_id: PathWord, request: ApiRequest[None, None]) -> Answer:
     """The working copy of an article of yours."""
-    return respond(_reply(await reworking.show(actor=actor, article=article)))
+    return respond(_reply(await request.blog.reworking.show(actor=request.actor, article=article_number(article_id))))
 
 
 @patch(
     "/articles/{article_id:str}/working-copy",
     tags=["working copies"],
-    dependencies=ARTICLE,
+    guards=[signed_in],
     contract=Contract(
         path=ArticlePath,
         body=WorkingCopyChanges,
         reply=WorkingCopyView,
-        signed_in=True,
         if_match=True,
         headers=("ETag",),
         problems=(*PROBLEMS, EditedMeanwhile, VersionExcluded),
     ),
 )
-async def save_working_copy(
-    article: int,
-    payload: WorkingCopyChanges,
-    actor: int,
-    expected: Precondition,
-    reworking: Reworking,
-) -> Answer:
+async def save_working_copy(article_id: PathWord, request: ApiRequest[WorkingCopyChanges, None]) -> Answer:
     """Change the working copy of an article of yours, and nothing that readers see.
 
     It begins, with the first change, as what the article is. Where the text of the article was changed directly
     since, read the article, take into the copy what is to stay, and send the `version` that you read as `based_on`:
     the copy can be published again. Refused (412) where the text was changed after that version, too.
     """
-    return respond(_reply(await reworking.save(actor=actor, article=article, expected=expected, **given(payload))))
+    return respond(
+        _reply(
+            await request.blog.reworking.save(
+                actor=request.actor,
+                article=article_number(article_id),
+                expected=request.precondition,
+                **given(request.payload),
+            )
+        )
+    )
 
 
 @delete(
     "/articles/{article_id:str}/working-copy",
     tags=["working copies"],
-    dependencies=ARTICLE,
+    guards=[signed_in],
     contract=Contract(
         path=ArticlePath,
-        signed_in=True,
         if_match=True,
         problems=(*PROBLEMS, WorkingCopyNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
-async def discard_working_copy(
-    article: int,
-    actor: int,
-    expected: Precondition,
-    reworking: Reworking,
-) -> None:
+async def discard_working_copy(article_id: PathWord, request: ApiRequest[None, None]) -> None:
     """Forget the working copy of an article of yours."""
-    await reworking.discard(actor=actor, article=article, expected=expected)
+    await request.blog.reworking.discard(
+        actor=request.actor, article=article_number(article_id), expected=request.precondition
+    )
 
 
 @post(
     "/articles/{article_id:str}/working-copy/publish",
     status_code=200,
     tags=["working copies"],
-    dependencies=ARTICLE,
+    guards=[signed_in],
     contract=Contract(
         path=ArticlePath,
         reply=ArticleReply,
-        signed_in=True,
         if_match=True,
         once=True,
         headers=("ETag",),
         problems=(*PROBLEMS, WorkingCopyNotFound, EditedMeanwhile, VersionExcluded),
     ),
 )
-async def publish_working_copy(
-    article: int,
-    actor: int,
-    expected: Precondition,
-    reworking: Reworking,
-    once: Once,
-) -> Answer:
+async def publish_working_copy(article_id: PathWord, request: ApiRequest[None, None]) -> Answer:
     """Put the working copy in the place of the article's text.
 
     Refused (412) where that text was changed after the version that the copy is `based_on`: change `based_on` to the
@@ -147,10 +134,14 @@ async def publish_working_copy(
     """
 
     async def publish(transaction: TransactionFactory) -> Reply:
-        publishing = replace(reworking, transaction=transaction)
-        return article_reply(await publishing.publish(actor=actor, article=article, expected=expected))
+        publishing = replace(request.blog.reworking, transaction=transaction)
+        return article_reply(
+            await publishing.publish(
+                actor=request.actor, article=article_number(article_id), expected=request.precondition
+            )
+        )
 
-    return await once(publish)
+    return await once(request, publish)
 
 
 def _reply(copy: WorkingCopyView) -> Reply:

@@ -1,14 +1,13 @@
-"""The way in: every request passes here before its handler runs.
+"""Validation: a request is read as the contract of its route says, before its handler runs.
 
-The token comes first, then parameters and body, so that errors come in one order everywhere, and all that is wrong
-with a request is said at once.
+All that is wrong with the parameters and the fields of a request is in one reply.
 """
 
 import asyncio
 import hashlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from enum import Enum
 from functools import cache
@@ -20,24 +19,18 @@ import msgspec
 from litestar import Request
 from litestar.exceptions import ClientException, HTTPException
 
-from blog.application.authenticating import Authenticating
 from blog.application.ports import RequestKey
-from blog.application.queries import AccountView
 from blog.domain.preconditions import Precondition
 from blog.domain.tags import Tags
-from blog.domain.users import InvalidToken
 from blog.entrypoints.http.conditions import precondition
 from blog.entrypoints.http.contract import FORM, Body, CommaSeparated, Contract, LinkQuery, MediaType, Query
-from blog.entrypoints.http.problems import MAX_ERRORS, FieldError, InvalidRequest, NotSignedIn, TooLarge
+from blog.entrypoints.http.problems import MAX_ERRORS, FieldError, InvalidRequest, TooLarge
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes."""
 
 MAX_FORM = 16 * 1024
 """Bytes of a form, or of a query: to read one takes a hundred times as long as to read as much JSON."""
-
-MAX_AUTHORIZATION = 8 * 1024
-"""Bytes of the header that a token comes in, of which the blog's own take some hundred."""
 
 MAX_TOKENS = 20_000
 """Parts of a JSON text that are looked at for the names of fields which should not be there."""
@@ -67,91 +60,38 @@ NO_IF_MATCH = "Say which version this is for: send its ETag as If-Match, or * fo
 Fields = TypeVar("Fields", bound=msgspec.Struct)
 
 
-class Admission:
-    """What is in front of every handler."""
+async def validate(request: Request[Any, Any, Any]) -> None:
+    """Read the query, the body and the conditions that the route takes: a `before_request` of Litestar.
 
-    def __init__(
-        self, authenticating: Callable[[], Authenticating], *, require_if_match: bool, keyed: Sequence[str]
-    ) -> None:
-        """`keyed` are the routes that take an `Idempotency-Key`, such as `POST /articles`: a refusal names them."""
-        self._authenticating, self._require_if_match = authenticating, require_if_match
-        self._no_key = f"This route takes no Idempotency-Key: leave it out, or send it to {' or '.join(keyed)}."
-
-    async def __call__(self, connection: Request[Any, Any, Any], terms: Contract) -> None:
-        """Raises `InvalidToken`, `NotSignedIn`, what a body that cannot be read raises, and `InvalidRequest`."""
-        scope = connection.scope
-        scope["user"] = None if terms.exclude_from_auth else await self._identify(connection)
-        if terms.signed_in and scope["user"] is None:
-            raise NotSignedIn
-        errors: list[FieldError] = []
-        if terms.query or scope["query_string"]:
-            scope["state"]["parameters"] = _read_query(scope["query_string"], terms.query or Query, errors)
-        if terms.body:
-            scope["state"]["payload"] = await _read_body(connection, terms.body, terms.media_type, errors)
-        if errors:
-            raise InvalidRequest(errors)
-        if terms.if_match:
-            scope["state"]["expected"] = self._read_precondition(connection)
-        if "idempotency-key" in connection.headers:
-            if not terms.once:
-                raise ClientException(self._no_key)
-            scope["state"]["request_key"] = await _read_key(connection)
-
-    def _read_precondition(self, connection: Request[Any, Any, Any]) -> Precondition:
-        """For which version a change is made, which it may have to say (RFC 6585, section 3)."""
-        guarded = self._require_if_match and connection.scope.get("method") in GUARDED
-        if guarded and "if-match" not in connection.headers:
-            raise HTTPException(status_code=428, detail=NO_IF_MATCH)
-        return precondition(connection)
-
-    async def _identify(self, connection: Request[Any, Any, Any]) -> AccountView | None:
-        authorization = dict(connection.scope["headers"]).get(b"authorization")
-        if authorization is None:
-            return None
-        if len(authorization) > MAX_AUTHORIZATION:
-            raise InvalidToken
-        scheme, _, token = authorization.decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer":
-            raise InvalidToken
-        return await self._authenticating().identify(token.strip())
+    A route without a `contract` is left to Litestar.
+    Raises `InvalidRequest` with all that is wrong with query and body, and what a body that cannot be read raises.
+    """
+    scope = request.scope
+    contract: Contract | None = request.route_handler.opt.get("contract")
+    if contract is None:
+        return
+    errors: list[FieldError] = []
+    if contract.query or scope["query_string"]:
+        scope["state"]["parameters"] = _read_query(scope["query_string"], contract.query or Query, errors)
+    if contract.body:
+        scope["state"]["payload"] = await _read_body(request, contract.body, contract.media_type, errors)
+    if errors:
+        raise InvalidRequest(errors)
+    if contract.if_match:
+        scope["state"]["precondition"] = _read_precondition(request)
+    if "idempotency-key" in request.headers:
+        if not contract.once:
+            routes = " or ".join(request.app.state["idempotent_routes"])
+            raise ClientException(f"This route takes no Idempotency-Key: leave it out, or send it to {routes}.")
+        scope["state"]["request_key"] = await _read_key(request)
 
 
-def actor(request: Request[Any, Any, Any]) -> int:
-    """The user who is signed in; for routes that want one."""
-    return int(request.scope["user"].id)
-
-
-def account(request: Request[Any, Any, Any]) -> Any:  # noqa: ANN401
-    """The account of the user who is signed in."""
-    return request.scope["user"]
-
-
-def viewer(request: Request[Any, Any, Any]) -> int | None:
-    """The user who reads, if known."""
-    user: AccountView | None = request.scope["user"]
-    return user.id if user else None
-
-
-def payload(request: Request[Any, Any, Any]) -> Any:  # noqa: ANN401
-    """The body that passed the contract."""
-    return request.scope["state"]["payload"]
-
-
-def parameters(request: Request[Any, Any, Any]) -> Any:  # noqa: ANN401
-    """The parameters that passed the contract."""
-    return request.scope["state"]["parameters"]
-
-
-def expected(request: Request[Any, Any, Any]) -> Precondition:
-    """For which version a change is made."""
-    condition: Precondition = request.scope["state"]["expected"]
-    return condition
-
-
-def request_key(request: Request[Any, Any, Any]) -> RequestKey | None:
-    """By what the request is known when it comes again."""
-    key: RequestKey | None = request.scope["state"].get("request_key")
-    return key
+def _read_precondition(request: Request[Any, Any, Any]) -> Precondition:
+    """For which version a change is made, which it may have to say (RFC 6585, section 3)."""
+    required = request.app.state["require_if_match"] and request.scope["method"] in GUARDED
+    if required and "if-match" not in request.headers:
+        raise HTTPException(status_code=428, detail=NO_IF_MATCH)
+    return precondition(request)
 
 
 async def _read_key(connection: Request[Any, Any, Any]) -> RequestKey:
