@@ -140,6 +140,8 @@ async def test_any_article_that_is_taken_can_be_shown(
     assert [one["id"] for one in json.loads(capsys.readouterr().out)] == [written["id"]]
     assert await type_in("article", "list", "--limit=1") == 0
     assert written["title"] in capsys.readouterr().out
+    # What one example has left would come first in the list of the next.
+    assert (await client.delete(f"/articles/{written['id']}", headers=ada)).status_code == 204
 
 
 @pytest.mark.usefixtures("author")

@@ -82,7 +82,10 @@ def test_it_starts_from_nothing_and_finds_its_data_again(tmp_path: Path) -> None
         service.wait_until_ready()
         assert "Creating" not in service.said
         with service.client() as client:
-            assert client.get(written.headers["Location"]).json() == written.json() | {"publish_at": None}
+            assert client.get(written.headers["Location"]).json() == written.json() | {
+                "publish_at": None,
+                "has_working_copy": None,
+            }
             # What signs tokens is the same, too.
             assert client.get("/users/me", headers=signed_in).status_code == 200
 
@@ -246,7 +249,10 @@ def test_two_services_share_a_data_folder(tmp_path: Path) -> None:
             # Who is signed in here is signed in there: they share the key, too.
             written = there.post("/articles", json=ARTICLE, headers=owner.register())
             assert written.status_code == 201
-            assert here.get(written.headers["Location"]).json() == written.json() | {"publish_at": None}
+            assert here.get(written.headers["Location"]).json() == written.json() | {
+                "publish_at": None,
+                "has_working_copy": None,
+            }
         assert attached.stop() == 0
         assert owner.status("/health/ready") == 200
     finally:

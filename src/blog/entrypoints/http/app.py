@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
@@ -32,6 +32,7 @@ from blog.entrypoints.http import (
     health,
     openapi,
     previews,
+    problems,
     revisions,
     sitemaps,
     tags,
@@ -45,7 +46,6 @@ from blog.entrypoints.http.delivery import Budget, bounded
 from blog.entrypoints.http.edge import ASGIApp, Message, Send, edge
 from blog.entrypoints.http.limits import PageLimits
 from blog.entrypoints.http.problems import allowed
-from blog.entrypoints.http.problems import handlers as exception_handlers
 from blog.entrypoints.http.representation import represent
 from blog.entrypoints.http.requests import ApiRequest
 from blog.entrypoints.http.validation import validate
@@ -103,8 +103,11 @@ ROUTES = (
 CLOSED_ROUTES = tuple(users.refuse_registration if route is users.register else route for route in ROUTES)
 
 
-def build(container: Container) -> ASGIApp:
-    """The blog over HTTP, as an ASGI application. Once `drain` has begun, it is not ready any more."""
+def build(container: Container, *, routers: Sequence[Router] = ()) -> ASGIApp:
+    """The blog over HTTP, as an ASGI application, and other routers beside it.
+
+    Once `drain` has begun, it is not ready any more. Raises `ImproperlyConfiguredException`.
+    """
     settings = container.settings()
     budget = Budget()
     site = Site(name=settings.app_name, url=settings.site_url, authority=settings.authority)
@@ -125,20 +128,9 @@ def build(container: Container) -> ASGIApp:
             await asyncio.wait([watching])
             await close(container)
 
-    errors = exception_handlers(site)
     app = Litestar(
-        route_handlers=[
-            Router(
-                "/",
-                route_handlers=[*_options(handlers), *handlers],
-                middleware=[DefineMiddleware(Authentication)],
-                before_request=validate,
-                request_class=ApiRequest,
-                exception_handlers=errors,
-            ),
-        ],
-        # Where there is no route.
-        exception_handlers=errors,
+        route_handlers=[router("/", [*_options(handlers), *handlers]), *routers],
+        exception_handlers=problems.OF_HTTP,
         state=State(
             {
                 "blog": container.blog,
@@ -158,6 +150,19 @@ def build(container: Container) -> ASGIApp:
     check_signatures(app)
     return edge(
         represent(bounded(app, budget)), proxies=settings.trusted_proxies, origins=settings.backend_cors_origins
+    )
+
+
+def router(path: str, handlers: Sequence[HTTPRouteHandler], **options: Any) -> Router:  # noqa: ANN401 - a Router's
+    """Routes whose requests are authenticated by bearer tokens, and validated by their contracts."""
+    return Router(
+        path,
+        route_handlers=handlers,
+        middleware=[DefineMiddleware(Authentication), *options.pop("middleware", [])],
+        before_request=validate,
+        request_class=ApiRequest,
+        exception_handlers={**problems.EXCEPTION_HANDLERS, **options.pop("exception_handlers", {})},
+        **options,
     )
 
 

@@ -4,7 +4,6 @@ import logging
 import traceback
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -227,8 +226,9 @@ def cause_of(error: Unavailable) -> str:
     return f"{found.__class__.__name__}{where}"
 
 
-def moved(request: Request[Any, Any, Any], error: ArticleMoved, *, site: Site) -> Response[bytes]:
+def moved(request: Request[Any, Any, Any], error: ArticleMoved) -> Response[bytes]:
     """An address that is another now, for good (RFC 9110, section 15.4.9)."""
+    site: Site = request.app.state["site"]
     query = request.scope["query_string"].decode("latin-1")
     location = f"{site.path}/articles/{error.slug}{'?' if query else ''}{query}"
     # It may move back, and a browser that remembers both ways would go in circles.
@@ -259,11 +259,8 @@ def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[by
     return _reply(request, describe(500, FAULT.format(request_id)))
 
 
-def handlers(site: Site) -> dict[int | type[Exception], Any]:
-    """Which function answers which error."""
-    return {
-        ArticleMoved: partial(moved, site=site),
-        BlogError: refused,
-        HTTPException: not_understood,
-        Exception: unexpected,
-    }
+OF_HTTP: dict[int | type[Exception], Any] = {HTTPException: not_understood, Exception: unexpected}
+"""Which function answers which error, where there is no route or none of the blog's own."""
+
+EXCEPTION_HANDLERS = {ArticleMoved: moved, BlogError: refused, **OF_HTTP}
+"""Which function answers which error of a route of the API."""
