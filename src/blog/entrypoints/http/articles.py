@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from email.utils import format_datetime
 from itertools import accumulate
 from typing import Annotated, Any
 
@@ -33,6 +32,7 @@ from blog.domain.tags import Tags
 from blog.domain.web_addresses import WebAddress
 from blog.entrypoints.formats import atom
 from blog.entrypoints.http.authentication import signed_in
+from blog.entrypoints.http.conditions import as_http_date
 from blog.entrypoints.http.contract import JSON, PARTIAL, Body, Contract, Path
 from blog.entrypoints.http.delivery import LARGE
 from blog.entrypoints.http.limits import encode_page
@@ -173,7 +173,7 @@ def article_reply(
 def last_modified(article: ArticleView, now: datetime) -> dict[str, str]:
     """Since when an article is what it is; none yet where another change within that second would look the same."""
     moment = max(article.updated_at, article.published_at or article.updated_at)
-    return {"Last-Modified": format_datetime(moment, usegmt=True)} if now - moment > SECOND else {}
+    return {"Last-Modified": as_http_date(moment)} if now - moment > SECOND else {}
 
 
 @get(

@@ -134,9 +134,9 @@ def _known_as(request: Mapping[bytes, bytes], etag: bytes, last_modified: bytes)
         tags = [tag.encode("latin-1").removeprefix(b"W/") for tag in re.findall(ENTITY_TAG, given.decode("latin-1"))]
         plain = {CODED.sub(b'"', tag): tag for tag in tags}
         return etag if given.strip() == b"*" else plain.get(etag)
-    since, changed = (
-        http_date(date.decode("latin-1")) for date in (request.get(b"if-modified-since", b""), last_modified)
-    )
+    if b"if-modified-since" not in request:
+        return None
+    since, changed = (http_date(date.decode("latin-1")) for date in (request[b"if-modified-since"], last_modified))
     # Section 13.1.3: what is no date is ignored.
     return etag if since and changed and changed <= since else None
 

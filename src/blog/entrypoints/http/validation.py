@@ -79,7 +79,7 @@ async def validate(request: Request[Any, Any, Any]) -> None:
         raise InvalidRequest(errors)
     if contract.if_match:
         scope["state"]["precondition"] = _read_precondition(request)
-    if "idempotency-key" in request.headers:
+    if any(name == b"idempotency-key" for name, _ in scope["headers"]):
         if not contract.once:
             routes = " or ".join(request.app.state["idempotent_routes"])
             raise ClientException(f"This route takes no Idempotency-Key: leave it out, or send it to {routes}.")
