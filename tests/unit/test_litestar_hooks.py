@@ -44,7 +44,7 @@ async def serving(*routers: Router) -> AsyncIterator[httpx.AsyncClient]:
     await close(container)
 
 
-class Word(Query):
+class Word(Query, frozen=True):
     """A query."""
 
     word: str = "nothing"

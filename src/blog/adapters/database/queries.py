@@ -312,10 +312,14 @@ class DatabaseArticleQueries:
         statement = one(by_slug=by_slug, known=viewer is not None, include=frozenset(include))
         given = {"slug": which, "number": which.mark or 0} if isinstance(which, Slug) else {"id": which}
         rows = await self._look_up(statement, {"viewer": viewer, "at": at, **given})
-        found = [(by_slug and row.owned, view_of(row, viewer, at, include)) for row in rows]
+        if not by_slug:
+            for row in rows:
+                return view_of(row, viewer, at, include)
+            raise ArticleNotFound
+        found = [(row.owned, view_of(row, viewer, at, include)) for row in rows]
         # What everybody finds there comes first, and then what is one's own.
         for owned, view in sorted(found, key=lambda each: (each[0], each[1].published, each[1].id), reverse=True):
-            if not by_slug or view.slug == which:
+            if view.slug == which:
                 return view
             if owned:
                 if view.published:

@@ -1,7 +1,7 @@
 """Articles."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -135,11 +135,11 @@ def article_number_or_slug(article_id: str) -> int | Slug:
         raise ArticleNotFound from None
 
 
-def lengths(page: ArticlePage, selection: Selection) -> list[int]:
-    """About how many bytes each article takes as JSON."""
+def lengths(page: ArticlePage, selection: Selection, length: Callable[[str], int]) -> list[int]:
+    """About how many bytes each article takes as JSON, if a text takes that `length`."""
     whole = selection.fields is msgspec.UNSET or "content" in selection.fields
     return [
-        (utf8_length(article.content) if whole else 0) + utf8_length(article.content_html or "") + 1000
+        (length(article.content) if whole else 0) + length(article.content_html or "") + 1000
         for article in page.articles
     ]
 
@@ -152,7 +152,7 @@ def utf8_length(text: str) -> int:
 def shortened(page: ArticlePage, selection: Selection, *, backwards: bool) -> ArticlePage:
     """As much of a page as makes a reply that is not large, and one article at least."""
     step = -1 if backwards else 1
-    totals = accumulate(lengths(page, selection)[::step])
+    totals = accumulate(lengths(page, selection, utf8_length)[::step])
     kept = max(1, sum(total <= LARGE for total in totals))
     if kept >= len(page.articles):
         return page
@@ -210,7 +210,7 @@ async def list_articles(request: ApiRequest[None, Listing]) -> Answer:
         )
         if cursor is not None:
             page = shortened(page, parameters, backwards=cursor.before is not None)
-        size = sum(lengths(page, parameters))
+        size = sum(lengths(page, parameters, len))
         request.budget.check(size)
         shown = [parameters.shown(article) for article in page.articles]
         content = await encode_page(shown, size, request.limits.large)

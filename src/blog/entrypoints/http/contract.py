@@ -24,11 +24,11 @@ class Body(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A body of a request: its fields, and no others."""
 
 
-class Query(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class Query(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """The parameters of a query: its fields, and no others, each once unless it is `CommaSeparated`."""
 
 
-class LinkQuery(Query, forbid_unknown_fields=False):
+class LinkQuery(Query, forbid_unknown_fields=False, frozen=True):
     """The parameters of a link that third parties follow. They add some of their own, which are ignored."""
 
 

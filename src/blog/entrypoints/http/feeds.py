@@ -62,7 +62,7 @@ class FeedOfTagPath(FeedPath):
     tag: Tag
 
 
-class FeedPage(LinkQuery):
+class FeedPage(LinkQuery, frozen=True):
     """Which page of a feed, and how much of each article."""
 
     content: Annotated[

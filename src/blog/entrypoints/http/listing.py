@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import parse_qsl, urlencode
@@ -186,7 +187,7 @@ class Cursor:
         return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-class Selection(Query):
+class Selection(Query, frozen=True):
     """What to show of an article."""
 
     fields: FieldList | msgspec.UnsetType = msgspec.UNSET
@@ -212,7 +213,7 @@ class Selection(Query):
         return PartialArticle(**{name: getattr(article, name) for name in self.fields}, **included)
 
 
-class Listing(Selection):
+class Listing(Selection, frozen=True):
     """Which articles of the list."""
 
     skip: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000, description="How many to leave out.")] = 0
@@ -316,7 +317,12 @@ def around(sort: str, cursor: Cursor, found: ArticlePage) -> dict[str, str]:
 
 def _link(request: Request[Any, Any, Any], site: Site, relation: str, **different: object) -> str:
     """Another page of the same, as an absolute path, with the other parameters as they came."""
-    asked = parse_qsl(request.scope["query_string"].decode())
-    others = [(name, value) for name, value in asked if name not in different]
     path = site.path + request.scope["path"].rstrip("/")
-    return f'<{path}?{urlencode([*different.items(), *others])}>; rel="{relation}"'
+    return f'<{path}?{_changed(request.scope["query_string"], tuple(different.items()))}>; rel="{relation}"'
+
+
+@lru_cache(1024)
+def _changed(query: bytes, different: tuple[tuple[str, object], ...]) -> str:
+    """A query with some parameters changed. Lists are asked for by the same queries again and again."""
+    others = [(name, value) for name, value in parse_qsl(query.decode()) if name not in dict(different)]
+    return urlencode([*different, *others])

@@ -54,7 +54,7 @@ class PreviewPath(ArticlePath):
     preview_id: Annotated[int, msgspec.Meta(ge=1, le=10**18 - 1, description="The `id` of a preview.")]
 
 
-class PreviewToken(LinkQuery):
+class PreviewToken(LinkQuery, frozen=True):
     """What opens a preview."""
 
     token: Annotated[str, msgspec.Meta(max_length=1000, description="The token of the link.")]

@@ -54,14 +54,14 @@ class Comparison(msgspec.Struct, kw_only=True):
     diff: Annotated[str, msgspec.Meta(description="A unified diff of fields and content; empty for no difference.")]
 
 
-class RevisionPage(Query):
+class RevisionPage(Query, frozen=True):
     """Which revisions of the list."""
 
     skip: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000, description="How many to leave out.")] = 0
     limit: Annotated[int, msgspec.Meta(ge=1, le=100, description="How many to show at most.")] = 100
 
 
-class Against(Query):
+class Against(Query, frozen=True):
     """What to compare with."""
 
     against: Version

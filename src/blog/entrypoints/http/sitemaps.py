@@ -17,7 +17,7 @@ URLS = 50_000
 LAST_PART = 2**63 // URLS - 1
 
 
-class SitemapPage(LinkQuery):
+class SitemapPage(LinkQuery, frozen=True):
     """Which part of the sitemap."""
 
     part: Annotated[int, msgspec.Meta(ge=0, le=LAST_PART, description="As the index says.")] | msgspec.UnsetType = (

@@ -11,7 +11,7 @@ from blog.entrypoints.http.replies import Answer
 from blog.entrypoints.http.requests import ApiRequest
 
 
-class TagPage(Query):
+class TagPage(Query, frozen=True):
     """Which tags of the list."""
 
     skip: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000, description="How many to leave out.")] = 0

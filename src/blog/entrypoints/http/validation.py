@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any, Literal, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
@@ -31,6 +31,9 @@ MAX_BODY = 4 * 1024 * 1024
 
 MAX_FORM = 16 * 1024
 """Bytes of a form, or of a query: to read one takes a hundred times as long as to read as much JSON."""
+
+SHORT_QUERY = 200
+"""Bytes of a query that is remembered with what was read from it."""
 
 MAX_TOKENS = 20_000
 """Parts of a JSON text that are looked at for the names of fields which should not be there."""
@@ -111,9 +114,15 @@ async def _read_key(connection: Request[Any, Any, Any]) -> RequestKey:
 
 
 def _read_query(raw: bytes, model: type[Query], errors: list[FieldError]) -> Query | None:
-    if not raw and not any(this.required for this in _fields(model)):
-        return model()
-    return _convert(
+    # The same lists are asked for again and again, and to read a query takes a tenth of what the list does.
+    query, found = (_read_short_query if len(raw) <= SHORT_QUERY else _read_any_query)(raw, model)
+    errors.extend(found)
+    return query
+
+
+def _read_any_query(raw: bytes, model: type[Query]) -> tuple[Query | None, tuple[FieldError, ...]]:
+    errors: list[FieldError] = []
+    query = _convert(
         model,
         _read_pairs(raw, model, errors, _parameter),
         strict=False,
@@ -121,6 +130,10 @@ def _read_query(raw: bytes, model: type[Query], errors: list[FieldError]) -> Que
         unknown="Is not a parameter of this address.",
         errors=errors,
     )
+    return query, tuple(errors)
+
+
+_read_short_query = lru_cache(2048)(_read_any_query)
 
 
 async def _read_body(
