@@ -1,6 +1,6 @@
 """The contract as an OpenAPI document, made once, of what the routes declare.
 
-Litestar would document what Litestar validates; here the admission validates, by the contract of a route, and what it
+Litestar would document what Litestar validates; here `validate` does, by the contract of a route, and what it
 refuses is known from there too.
 """
 
