@@ -7,12 +7,10 @@ import asyncio
 import hashlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from enum import Enum
 from functools import cache, lru_cache
-from itertools import islice
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, get_args
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -21,10 +19,11 @@ from litestar.exceptions import ClientException, HTTPException
 
 from blog.application.ports import RequestKey
 from blog.domain.preconditions import Precondition
-from blog.domain.tags import Tags
 from blog.entrypoints.http.conditions import precondition
 from blog.entrypoints.http.contract import FORM, Body, CommaSeparated, Contract, LinkQuery, MediaType, Query
-from blog.entrypoints.http.problems import MAX_ERRORS, FieldError, InvalidRequest, TooLarge
+from blog.entrypoints.http.fields import BODY, PARAMETERS, UNKNOWN_FIELD, Place, convert, fields_of
+from blog.entrypoints.http.json_objects import read_object
+from blog.entrypoints.http.problems import FieldError, InvalidRequest, TooLarge
 
 MAX_BODY = 4 * 1024 * 1024
 """Bytes."""
@@ -35,9 +34,6 @@ MAX_FORM = 16 * 1024
 SHORT_QUERY = 200
 """Bytes of a query that is remembered with what was read from it."""
 
-MAX_TOKENS = 20_000
-"""Parts of a JSON text that are looked at for the names of fields which should not be there."""
-
 BODY_SECONDS = 60.0
 """How long a body may take to arrive."""
 
@@ -47,20 +43,9 @@ KEY = r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x7e]{1,255})'
 GUARDED = frozenset({"PATCH", "DELETE"})
 """The methods that may be made to name a version."""
 
-# Of JSON that is known to be valid: a member up to its value, and what values are made of. Possessive: nothing is
-# looked at twice.
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-MEMBER = re.compile(rb"[\s,{]*+(" + _STRING + rb")\s*+:")
-TOKEN = re.compile(_STRING + rb'|[\[\]{}]|[^\s,:"\[\]{}]++')
-
-LONG_LIST = 4096
-"""Bytes of a list from which on what it holds is counted before it is built."""
-
 FORM_TOO_LARGE = f"The form is too large: send at most {MAX_FORM // 1024} KiB."
 
 NO_IF_MATCH = "Say which version this is for: send its ETag as If-Match, or * for any."
-
-Fields = TypeVar("Fields", bound=msgspec.Struct)
 
 
 async def validate(request: Request[Any, Any, Any]) -> None:
@@ -122,11 +107,11 @@ def _read_query(raw: bytes, model: type[Query], errors: list[FieldError]) -> Que
 
 def _read_any_query(raw: bytes, model: type[Query]) -> tuple[Query | None, tuple[FieldError, ...]]:
     errors: list[FieldError] = []
-    query = _convert(
+    query = convert(
         model,
-        _read_pairs(raw, model, errors, _parameter),
+        _read_pairs(raw, model, errors, PARAMETERS),
         strict=False,
-        place=_parameter,
+        place=PARAMETERS,
         unknown="Is not a parameter of this address.",
         errors=errors,
     )
@@ -140,13 +125,12 @@ async def _read_body(
     connection: Request[Any, Any, Any], model: type[Body], media_type: MediaType, errors: list[FieldError]
 ) -> Body | None:
     _check_media_type(connection, media_type)
-    unknown = "Is not a field of this request."
     if media_type == FORM:
-        form = _read_pairs(await _raw_form(connection), model, errors, _pointer)
-        return _convert(model, form, strict=False, place=_pointer, unknown=unknown, errors=errors)
+        form = _read_pairs(await _raw_form(connection), model, errors, BODY)
+        return convert(model, form, strict=False, place=BODY, unknown=UNKNOWN_FIELD, errors=errors)
     raw = await _raw_body(connection)
     try:
-        given = _read_object(raw, model)
+        given = read_object(raw, model)
     except UnicodeDecodeError:
         raise ClientException("The body is not UTF-8.") from None
     except RecursionError:
@@ -156,76 +140,7 @@ async def _read_body(
     if given is None:
         errors.append(FieldError(pointer="#", detail="Must be an object."))
         return None
-    return _convert(model, given, strict=True, place=_pointer, unknown=unknown, errors=errors)
-
-
-def _read_object(raw: bytes, model: type[Body]) -> dict[str, Any] | None:
-    """The fields of a JSON object, or None where it is something else. Raises `msgspec.DecodeError`.
-
-    What the model does not name is not built, however much it is: of such fields there are the names, and no more of
-    them than a problem shows. What it does name is built once it is known not to be many.
-    """
-    exact, loose = _envelopes(model)
-    unknown: list[str] = []
-    try:
-        envelope = exact.decode(raw)
-    except msgspec.ValidationError as error:
-        try:
-            envelope = loose.decode(raw)
-        except msgspec.ValidationError:
-            msgspec.json.decode(raw, type=msgspec.Raw)  # Which may not be JSON at all.
-            return None
-        first = str(error).partition("`")[2].rpartition("`")[0]
-        names = {this.encode_name for this in _fields(model)}
-        others = (name for name in _names(raw) if name not in names)
-        unknown = [first, *islice(dict.fromkeys(islice(others, 2 * MAX_ERRORS)), MAX_ERRORS + 1)]
-    given: dict[str, Any] = dict.fromkeys(unknown)
-    for this in _fields(model):
-        if (value := getattr(envelope, this.name)) is not msgspec.UNSET:
-            given[this.encode_name] = _build(value, this.type)
-    return given
-
-
-def _build(value: msgspec.Raw, kind: Any) -> Any:  # noqa: ANN401
-    """The value of a field that is no object, and a list for tags alone; what cannot be right is not built."""
-    view = memoryview(value)
-    if view[0] == ord("{"):
-        return {}
-    if view[0] == ord("["):
-        if Tags not in (kind, *get_args(kind)):
-            return []
-        # No tag has a comma in it.
-        if len(view) > LONG_LIST and bytes(view).count(b",") >= Tags.MAX:
-            return [""] * (Tags.MAX + 1)
-    return msgspec.json.decode(value)
-
-
-@cache
-def _envelopes(model: type[Body]) -> tuple[msgspec.json.Decoder[Any], msgspec.json.Decoder[Any]]:
-    """What reads the fields of a model without building their values: one that takes no others, and one that does."""
-    fields: list[Any] = [(this.name, msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for this in _fields(model)]
-    rename = {this.name: this.encode_name for this in _fields(model)}
-    exact, loose = (
-        msgspec.defstruct(model.__name__, fields, rename=rename, forbid_unknown_fields=forbidding, kw_only=True)
-        for forbidding in (True, False)
-    )
-    return msgspec.json.Decoder(exact), msgspec.json.Decoder(loose)
-
-
-def _names(raw: bytes) -> Iterator[str]:
-    """The names of the members of an object, as far as they are found soon. The object must be valid JSON."""
-    at, budget = 0, MAX_TOKENS
-    while member := MEMBER.match(raw, at):
-        yield msgspec.json.decode(member[1], type=str)
-        depth = 0
-        for token in TOKEN.finditer(raw, member.end()):
-            budget -= 1
-            if not budget:
-                return
-            depth += (token[0] in (b"[", b"{")) - (token[0] in (b"]", b"}"))
-            if depth == 0:
-                at = token.end()
-                break
+    return convert(model, given, strict=True, place=BODY, unknown=UNKNOWN_FIELD, errors=errors)
 
 
 async def _raw_body(request: Request[Any, Any, Any]) -> bytes:
@@ -269,9 +184,7 @@ def _check_media_type(request: Request[Any, Any, Any], expected: str) -> None:
         )
 
 
-def _read_pairs(
-    raw: bytes, model: type[msgspec.Struct], errors: list[FieldError], place: Callable[[str, str], FieldError]
-) -> dict[str, str]:
+def _read_pairs(raw: bytes, model: type[msgspec.Struct], errors: list[FieldError], place: Place) -> dict[str, str]:
     """`application/x-www-form-urlencoded` (WHATWG URL, section 5), each name once, or joined by commas where it may.
 
     Unknown names are left out where the model does not forbid them.
@@ -284,7 +197,7 @@ def _read_pairs(
     except ValueError:
         raise ClientException("The query or form has too many fields.") from None
     if not model.__struct_config__.forbid_unknown_fields:
-        known = {this.encode_name for this in _fields(model)}
+        known = {this.encode_name for this in fields_of(model)}
         pairs = [(name, value) for name, value in pairs if name in known]
     lists = _lists(model)
     read: dict[str, str] = {}
@@ -301,97 +214,8 @@ def _lists(model: type[msgspec.Struct]) -> frozenset[str]:
     """The parameters that hold a list."""
     return frozenset(
         this.encode_name
-        for this in _fields(model)
+        for this in fields_of(model)
         if any(
             isinstance(kind, type) and issubclass(kind, CommaSeparated) for kind in (this.type, *get_args(this.type))
         )
     )
-
-
-@cache
-def _fields(model: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
-    return msgspec.structs.fields(model)
-
-
-def _convert(
-    model: type[Fields],
-    given: dict[str, Any],
-    *,
-    strict: bool,
-    place: Callable[[str, str], FieldError],
-    unknown: str,
-    errors: list[FieldError],
-) -> Fields | None:
-    """The fields of the model, each by itself, so that no error hides another."""
-    values: dict[str, Any] = {}
-    told = {error.pointer or error.parameter for error in errors}
-    known = _fields(model)
-    for this in known:
-        name = this.encode_name
-        if name in given:
-            value = given[name]
-            # JSON has one kind of numbers (RFC 8259, section 6): 60.0 is 60.
-            if isinstance(value, float) and value.is_integer():
-                value = int(value)
-            try:
-                values[this.name] = msgspec.convert(value, this.type, strict=strict, dec_hook=_value)
-                # Read from text, 1e1 and 5.0 would do for a number.
-                if not strict and type(values[this.name]) is int and not re.fullmatch("[0-9]{1,19}", given[name]):
-                    raise msgspec.ValidationError("Expected `int`")
-            except msgspec.ValidationError as error:
-                errors.append(place(name, _sentence(error, this.type)))
-        elif this.required and not told & {f"#/{name}", name}:
-            errors.append(place(name, "Is missing."))
-    names = {this.encode_name for this in known}
-    errors.extend(place(name, unknown) for name in given if name not in names)
-    return model(**values) if not errors else None
-
-
-def _value(kind: Any, raw: object) -> Any:  # noqa: ANN401
-    if kind is Tags:
-        if not isinstance(raw, list) or not all(isinstance(word, str) for word in raw):
-            raise TypeError("Must be a list of strings.")
-    elif not isinstance(raw, str):
-        raise TypeError("Must be a string.")
-    return kind(raw)
-
-
-_SENTENCES = (
-    (r"Expected `int` >= (\d+)", r"Must be at least \1."),
-    (r"Expected `int` <= (\d+)", r"Must be at most \1."),
-    (r"Expected `int`", "Must be a whole number."),
-    (r"Expected `bool`", "Must be true or false."),
-    (r"Expected `array`", "Must be a list."),
-    (r"Expected `datetime` with a timezone|Invalid RFC3339", "Must be a moment with a zone: 2026-03-04T12:00:00Z."),
-    (r"Expected `(str|datetime)", "Must be a string."),
-)
-"""What msgspec says of a value, in words for whoever sent it."""
-
-
-def _sentence(error: msgspec.ValidationError, kind: Any) -> str:  # noqa: ANN401
-    said = str(error)
-    if said.startswith("Invalid enum value"):
-        return f"Must be {' or '.join(filter(None, _options(kind)))}."
-    for pattern, sentence in _SENTENCES:
-        if found := re.match(pattern, said):
-            return found.expand(sentence)
-    return re.sub(r" - at `.*`$", "", said)
-
-
-def _pointer(name: str, detail: str) -> FieldError:
-    # RFC 6901, sections 3 and 6.
-    escaped = name[:100].replace("~", "~0").replace("/", "~1")
-    return FieldError(pointer=f"#/{escaped}", detail=detail)
-
-
-def _parameter(name: str, detail: str) -> FieldError:
-    return FieldError(parameter=name[:100], detail=detail)
-
-
-def _options(kind: Any) -> list[str]:  # noqa: ANN401
-    """What a type allows that has an end: the values of a literal or of an enumeration."""
-    if get_origin(kind) is Literal:
-        return [str(value) for value in get_args(kind)]
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return [str(member.value) for member in kind]
-    return [option for part in get_args(kind) for option in _options(part)]
