@@ -23,6 +23,7 @@ from blog.domain.tags import Tags
 from blog.entrypoints.http.app import build, router
 from blog.entrypoints.http.authentication import Authentication, signed_in
 from blog.entrypoints.http.contract import JSON, Body, Contract, Query
+from blog.entrypoints.http.delivery import IN_FLIGHT, LARGE
 from blog.entrypoints.http.replies import Answer
 from blog.entrypoints.http.requests import ApiRequest
 from tests.builders import Clock
@@ -101,6 +102,19 @@ async def test_a_route_gives_its_replies_headers(encoded: bool) -> None:
     async with api(show) as client:
         answer = await client.get("/mine")
         assert (answer.json(), answer.headers["X-Mine"], answer.headers["X-Other"]) == ({}, "yes", "reply")
+
+
+async def test_a_reply_that_finds_the_budget_taken_since_it_was_checked_is_a_503() -> None:
+    @get("/", contract=Contract())
+    async def show(request: ApiRequest[None, None]) -> Answer:
+        request.budget.check(2 * LARGE)
+        request.budget.taken += IN_FLIGHT
+        return Answer(b"x" * 2 * LARGE, media_type="text/plain")
+
+    async with api(show) as client:
+        answer = await client.get("/mine")
+        assert problem(answer, 503)["detail"].startswith("Too many large replies")
+        assert int(answer.headers["Retry-After"]) > 0
 
 
 async def test_cookies_of_a_reply_are_sent() -> None:

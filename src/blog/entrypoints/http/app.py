@@ -42,7 +42,7 @@ from blog.entrypoints.http import (
 )
 from blog.entrypoints.http.authentication import Authentication
 from blog.entrypoints.http.contract import OPEN, address_of
-from blog.entrypoints.http.delivery import Budget, bounded
+from blog.entrypoints.http.delivery import Budget
 from blog.entrypoints.http.edge import ASGIApp, Message, Send, edge
 from blog.entrypoints.http.limits import PageLimits
 from blog.entrypoints.http.problems import allowed
@@ -109,7 +109,6 @@ def build(container: Container, *, routers: Sequence[Router] = ()) -> ASGIApp:
     Once `drain` has begun, it is not ready any more. Raises `ImproperlyConfiguredException`.
     """
     settings = container.settings()
-    budget = Budget()
     site = Site(name=settings.app_name, url=settings.site_url, authority=settings.authority)
     handlers = [
         *(ROUTES if settings.registration == "open" else CLOSED_ROUTES),
@@ -136,7 +135,7 @@ def build(container: Container, *, routers: Sequence[Router] = ()) -> ASGIApp:
                 "blog": container.blog,
                 "site": site,
                 "limits": PageLimits(),
-                "budget": budget,
+                "budget": Budget(),
                 "drain": drain,
                 "require_if_match": settings.require_if_match,
                 "idempotent_routes": idempotent_routes(handlers),
@@ -148,9 +147,7 @@ def build(container: Container, *, routers: Sequence[Router] = ()) -> ASGIApp:
         logging_config=None,
     )
     check_signatures(app)
-    return edge(
-        represent(bounded(app, budget)), proxies=settings.trusted_proxies, origins=settings.backend_cors_origins
-    )
+    return edge(represent(app), proxies=settings.trusted_proxies, origins=settings.backend_cors_origins)
 
 
 def router(path: str, handlers: Sequence[HTTPRouteHandler], **options: Any) -> Router:  # noqa: ANN401 - a Router's

@@ -244,11 +244,11 @@ async def show_article(article_id: PathWord, request: ApiRequest[None, Selection
     Nobody but its author finds one that is not published: by its id, and by the slug that it is to have. A slug that
     the article had before leads to where it is.
     """
-    parameters = request.parameters
-    article = await request.blog.article_queries.get(
+    parameters, blog = request.parameters, request.blog
+    article = await blog.article_queries.get(
         article_number_or_slug(article_id), viewer=request.viewer, include=parameters.included
     )
-    shown = article_reply(article, parameters, headers=last_modified(article, request.blog.now()))
+    shown = article_reply(article, parameters, headers=last_modified(article, blog.now()))
     return respond(shown, media_type=parameters.media_type)
 
 

@@ -3,15 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Any
 
 from blog.domain.errors import Unavailable
-from blog.entrypoints.http.problems import encoded
 
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 PIECE = 64 * 1024
 """Bytes that are given to the server in one message. It holds back the next one while the client does not read."""
@@ -88,61 +85,6 @@ class Budget:
     def give_back(self, size: int) -> None:
         """Give back what a reply or a body needed."""
         self.taken -= size
-
-
-def bounded(app: ASGIApp, budget: Budget) -> ASGIApp:
-    """Wrap the application, whose large replies share a budget.
-
-    It is below the compression of replies: what is compressed is held in both forms.
-    """
-
-    async def wrapped(scope: dict[str, Any], receive: Any, send: Send) -> None:  # noqa: ANN401
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
-        held, refused = 0, False
-
-        async def sending(message: Message) -> None:
-            nonlocal held, refused
-            if refused:
-                return
-            if message["type"] == "http.response.start":
-                try:
-                    held = budget.take(_content_length(message))
-                except TooMuchInFlight as error:
-                    # Others have taken it since it was checked. The application has begun its reply, and can send no
-                    # other: this one takes its place.
-                    refused = True
-                    await _refuse(error, send)
-                    return
-            await send(message)
-
-        try:
-            await app(scope, receive, sending)
-        finally:
-            budget.give_back(held)
-
-    return wrapped
-
-
-async def _refuse(error: TooMuchInFlight, send: Send) -> None:
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    log.warning("503: %s", error)
-    body, media_type = encoded(status, str(error))
-    headers = [
-        (b"content-type", media_type.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", str(error.retry_after).encode()),
-    ]
-    await send({"type": "http.response.start", "status": status.value, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def _content_length(start: Message) -> int:
-    for name, value in start["headers"]:
-        if name == b"content-length":
-            return int(value)
-    return 0
 
 
 class Delivery:

@@ -5,6 +5,7 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -174,7 +175,7 @@ def _refusal(scope: dict[str, Any], headers: dict[bytes, bytes]) -> tuple[HTTPSt
     if not host:
         if scope.get("http_version", "1.1") not in ("1", "1.0"):
             return HTTPStatus.BAD_REQUEST, "The header Host is missing."
-    elif not HOST.fullmatch(host):
+    elif not _is_host(host):
         return HTTPStatus.BAD_REQUEST, "The header Host is not a host name or an address, and a port."
     if b"transfer-encoding" in headers and b"content-length" in headers:
         # RFC 9112, section 6.1: this may be an attempt to smuggle a request past a proxy.
@@ -185,6 +186,11 @@ def _refusal(scope: dict[str, Any], headers: dict[bytes, bytes]) -> tuple[HTTPSt
         status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
         return status, SENTENCES[status]
     return None
+
+
+@lru_cache(1024)
+def _is_host(text: bytes) -> bool:
+    return HOST.fullmatch(text) is not None
 
 
 async def _refuse(status: HTTPStatus, detail: str, send: Send) -> None:

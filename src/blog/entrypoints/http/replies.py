@@ -11,13 +11,15 @@ from litestar import Litestar, Request, Response
 from blog.application.ports import Reply, TransactionFactory
 from blog.entrypoints.formats.feeds import Site
 from blog.entrypoints.http.contract import JSON
+from blog.entrypoints.http.delivery import Budget
 from blog.entrypoints.http.requests import ApiRequest
 
 
 class Answer(Response[bytes]):
     """A response whose body is encoded.
 
-    It sends its headers as they are. Litestar would look at each, which takes as long as a tenth of a read.
+    It sends its headers as they are. Litestar would look at each, which takes as long as a tenth of a read. A large
+    one needs a part of the budget of large replies: it is a 503 where others have taken that since it was checked.
     """
 
     def __init__(
@@ -47,10 +49,16 @@ class Answer(Response[bytes]):
             ],
         }
         body = {"type": "http.response.body", "body": self.content, "more_body": False}
+        budget: Budget = request.app.state["budget"]
 
         async def send_response(_: Any, __: Any, send: Any) -> None:  # noqa: ANN401
-            await send(start)
-            await send(body)
+            # Of its size without a coding: what is compressed is held in both forms.
+            held = budget.take(len(self.content))
+            try:
+                await send(start)
+                await send(body)
+            finally:
+                budget.give_back(held)
 
         return send_response
 

@@ -110,26 +110,25 @@ async def list_revisions(article_id: PathWord, request: ApiRequest[None, Revisio
     "/articles/{article_id:str}/revisions/{version:str}",
     tags=["revisions"],
     guards=[signed_in],
-    contract=Contract(path=RevisionPath, problems=(*PROBLEMS, RevisionNotFound)),
+    contract=Contract(path=RevisionPath, reply=RevisionReply, problems=(*PROBLEMS, RevisionNotFound)),
 )
-async def show_revision(article_id: PathWord, version: PathWord, request: ApiRequest[None, None]) -> RevisionReply:
+async def show_revision(article_id: PathWord, version: PathWord, request: ApiRequest[None, None]) -> Answer:
     """What an article of yours was."""
     number = version_number(version)
     revision = await request.blog.revising.read(
         actor=request.actor, article=article_number(article_id), version=number
     )
-    return RevisionReply(**_change(revision), **plain(revision.manuscript))
+    shown = RevisionReply(**_change(revision), **plain(revision.manuscript))
+    return Answer(msgspec.json.encode(shown), media_type=JSON)
 
 
 @get(
     "/articles/{article_id:str}/revisions/{version:str}/diff",
     tags=["revisions"],
     guards=[signed_in],
-    contract=Contract(path=RevisionPath, query=Against, problems=(*PROBLEMS, RevisionNotFound)),
+    contract=Contract(path=RevisionPath, query=Against, reply=Comparison, problems=(*PROBLEMS, RevisionNotFound)),
 )
-async def compare_revisions(
-    article_id: PathWord, version: PathWord, request: ApiRequest[None, Against]
-) -> Comparison:
+async def compare_revisions(article_id: PathWord, version: PathWord, request: ApiRequest[None, Against]) -> Answer:
     """What a version of an article of yours changed against another.
 
     Where the versions differ in very many lines, all lines of the one are replaced by all lines of the other. What
@@ -139,7 +138,8 @@ async def compare_revisions(
     diff = await request.blog.revising.compare(
         actor=request.actor, article=article_number(article_id), version=number, against=against
     )
-    return Comparison(version=number, against=against, diff=diff)
+    shown = Comparison(version=number, against=against, diff=diff)
+    return Answer(msgspec.json.encode(shown), media_type=JSON)
 
 
 @post(
