@@ -42,7 +42,7 @@ unit: environment ## run the tests of the rules, in seconds (ARGS="-k draft")
 	@.venv/bin/pytest $(QUICK) -m "not http" tests/unit $(ARGS)
 
 coverage: environment ## run all that need no database, and demand every line of domain and application
-	@.venv/bin/pytest $(QUICK) tests/unit --cov=blog.domain --cov=blog.application \
+	@.venv/bin/pytest $(QUICK) -n 2 tests/unit --cov=blog.domain --cov=blog.application \
 	    --cov-report=term-missing:skip-covered --cov-fail-under=100
 
 integration: environment ## run the tests on a real PostgreSQL, which they start (ARGS="-k migration")
