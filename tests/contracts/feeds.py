@@ -514,13 +514,26 @@ class FeedsContract:
         assert problem(await client.get(f"/tags/{word}/feed.{kind}"), 404)
 
     @pytest.mark.parametrize(
-        "address", ["/feed", "/feed.xml", "/feed.atom/x", "/users/Ada/feed.xml", "/tags/a/feed.xml"]
+        "address",
+        [
+            *("/feed", "/feed.xml", "/feed.atom/x", "/users/Ada/feed.xml", "/tags/a/feed.xml"),
+            *(
+                "/tags/x/tags/y/feed.json",
+                "/tags/x/feed.atom/tags/y/feed.rss",
+                "/tags/a/b/feed.atom",
+                "/tags/feed.atom",
+            ),
+        ],
     )
-    async def test_there_is_no_other_format(
+    async def test_there_is_no_other_format_and_no_other_address(
         self, client: httpx.AsyncClient, ada: dict[str, str], address: str
     ) -> None:
         assert ada
         assert problem(await client.get(address), 404)
+
+    @pytest.mark.parametrize("address", ["/tags/y/feed%2Ejson", "/%74ags/y/feed.json", "//tags//y//feed.json"])
+    async def test_an_address_may_be_encoded_in_another_way(self, client: httpx.AsyncClient, address: str) -> None:
+        assert (await client.get(f"http://blog.test{address}")).json()["title"] == "y · Blog"
 
     @pytest.mark.parametrize(
         ("tag", "asked"),

@@ -82,7 +82,7 @@ class LoginContract:
         form = {"username": "Ada", "password": PASSWORD}
         assert (await client.post("/auth/login", data=form, headers=headers)).status_code == 200
         assert problem(await client.post("/auth/login", data=form | {"password": "x"}, headers=headers), 401)
-        for path in ("/health/live", "/health/ready", "/feed.atom"):
+        for path in ("/health/live", "/health/ready", "/feed.atom", "/openapi.json", "/docs"):
             assert (await client.get(path, headers=headers)).status_code == 200
         for path in ("/users/me", "/users/Ada", "/articles", "/tags"):
             assert problem(await client.get(path, headers=headers), 401)

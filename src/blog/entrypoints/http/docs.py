@@ -34,13 +34,13 @@ HEADERS = {
 }
 
 
-@get("/docs", sync_to_thread=False, contract=Contract(query=LinkQuery))
+@get("/docs", sync_to_thread=False, exclude_from_auth=True, contract=Contract(query=LinkQuery))
 def show_docs(request: ApiRequest[None, None]) -> Answer:
     """The page."""
     return show_file(PAGE, request.site)
 
 
-@get("/docs/{name:str}", sync_to_thread=False, contract=Contract(query=LinkQuery))
+@get("/docs/{name:str}", sync_to_thread=False, exclude_from_auth=True, contract=Contract(query=LinkQuery))
 def show_docs_file(name: PathWord, request: ApiRequest[None, None]) -> Answer:
     """What the page consists of."""
     return show_file(name, request.site)

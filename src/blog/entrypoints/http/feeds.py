@@ -1,7 +1,6 @@
 """Feeds: the latest articles of the blog, of an author and of a tag, for programs that look in now and then."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -34,6 +33,9 @@ MEDIA_TYPES = {
     "rss": f"{rss.MEDIA_TYPE}; charset=utf-8",
     "json": jsonfeed.MEDIA_TYPE,  # which has no such parameter: JSON is in UTF-8 (RFC 8259, section 11)
 }
+
+
+FILES = frozenset(f"feed.{kind}" for kind in FORMATS)
 
 
 class NoSuchFormat(NotFound):
@@ -135,10 +137,14 @@ def in_each_format(path: str) -> list[str]:
 def tag_of(request: Request[Any, Any, Any]) -> Tag:
     """The tag in the path, in which %2F is a slash of its own. Raises `TagNotFound`."""
     sent = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
-    found = re.search(rb"/tags/([^/]+)/feed\.(?:atom|rss|json)/?$", sent)
+    # The encoding of other characters makes no difference (RFC 3986, section 6.2.2.2), and neither do empty segments.
+    segments = [unquote_to_bytes(segment) for segment in sent.split(b"/") if segment]
     try:
-        return Tag(unquote_to_bytes(found[1]).decode() if found else "")
-    except (Invalid, UnicodeDecodeError):
+        _, tag, feed = segments
+        if feed.decode() not in FILES:
+            raise TagNotFound
+        return Tag(tag.decode())
+    except (Invalid, ValueError):
         raise TagNotFound from None
 
 

@@ -120,6 +120,9 @@ def convert(
                 # Read from text, 1e1 and 5.0 would do for a number.
                 if not strict and type(values[this.name]) is int and not re.fullmatch("[0-9]{1,19}", given[name]):
                     raise msgspec.ValidationError("Expected `int`")
+                # And 1 and TRUE for a boolean.
+                if not strict and type(values[this.name]) is bool and given[name] not in ("true", "false"):
+                    raise msgspec.ValidationError("Expected `bool`")
             except msgspec.ValidationError as error:
                 errors.append(place(name, _sentence(error, this.type)))
         elif this.required and place.of(name) not in told:

@@ -1,6 +1,7 @@
 """Which articles, in what order, which page of them, and what of each: the parameters of a list, and its links."""
 
 import base64
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -167,7 +168,9 @@ class Cursor:
         if not text:
             return
         try:
-            raw = base64.urlsafe_b64decode(text[: self.MAX] + "=" * (-len(text) % 4))
+            if not re.fullmatch(rf"[A-Za-z0-9_-]{{1,{self.MAX}}}", text):
+                raise ValueError
+            raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
             self.sort, direction, moment, number = msgspec.json.decode(raw, type=tuple[SortName, Direction, int, int])
             place = Place(moment=EPOCH + moment * MICROSECOND, id=number)
             if abs(number) >= 2**63:

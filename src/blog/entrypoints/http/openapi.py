@@ -257,7 +257,7 @@ def serve(site: Site, routes: Iterable[HTTPRouteHandler]) -> HTTPRouteHandler:
     """A route that shows the document of the others."""
     content = msgspec.json.encode(document(site, routes))
 
-    @get("/openapi.json", sync_to_thread=False, contract=OPEN)
+    @get("/openapi.json", sync_to_thread=False, exclude_from_auth=True, contract=OPEN)
     def show_openapi() -> Answer:
         return Answer(content, media_type=JSON)
 
