@@ -1,4 +1,4 @@
-"""The application: routes, the parts they need, and the way in and out that all of them share."""
+"""The application: its routes, the hooks in front of them, and the middleware around all of them."""
 
 import asyncio
 import gc
