@@ -114,7 +114,7 @@ def aside(work: Callable[[], None]) -> None:
 
 @pytest.fixture(scope="session")
 def migrated(server: URL) -> Iterator[URL]:
-    """A database with every migration."""
+    """A database with every migration, and the rows of the test before. `container` empties it."""
     with new_database(server) as url:
         aside(lambda: Schema().upgrade(url))
         yield url

@@ -274,6 +274,7 @@ def test_a_parameter_that_pgbouncer_refuses_is_named(roles: Roles, tmp_path: Pat
                     assert words in sentence
 
 
+@pytest.mark.usefixtures("container")  # Which leaves no row of another test, whose ids a check would find.
 async def test_several_hosts_are_tried_in_turn(migrated: URL, tmp_path: Path) -> None:
     async with Proxy(migrated).listening() as there:
         here = f"host=127.0.0.1:{free_port()}&host={there.host}:{there.port}"
